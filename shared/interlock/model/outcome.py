@@ -1,0 +1,61 @@
+"""What applying a plan did, as an extension worker reports it for its proxy."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from interlock.model.version import Version
+
+Result = Literal["unchanged", "updated", "reloaded", "rejected", "starting"]
+
+
+class Drain(msgspec.Struct, frozen=True, kw_only=True):
+    """How one draining endpoint was let go. Times in Unix seconds, the margin in seconds.
+
+    `margin` is the guaranteed budget (between desired state and SIGTERM) less the time it took until the proxy could
+    no longer send it a request; negative is a miss.
+    """
+
+    task: str
+    service: str
+    desired_at: float
+    let_go_at: float
+    margin: float
+
+
+class HostRejection(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """A virtual host whose new configuration the proxy refused; its last accepted one stays live."""
+
+    host: str
+    reason: str
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of one proxy: what it runs, and what the last change did.
+
+    Times in Unix seconds. `version` is the plan version that it serves, None before the first. `stale_since`: since
+    when the worker could not reach the bus or the plan was not complete; None while it is fresh.
+    `hops`: times of the last change, see `interlock.wire.trail`.
+    """
+
+    proxy: str
+    extension: str
+    address: str = ""
+    version: Version | None = None
+    result: Result = "starting"
+    reason: str = ""
+    hosts: int = 0
+    upstreams: int = 0
+    endpoints: int = 0
+    waiting: int = 0
+    at: float = 0.0
+    effective_at: float | None = None
+    stale_since: float | None = None
+    rejections: tuple[HostRejection, ...] = ()
+    drains: tuple[Drain, ...] = ()
+    drain_misses: int = 0
+    counters: dict[str, float] = {}
+    hops: dict[str, float] = {}
+    cause: str = ""

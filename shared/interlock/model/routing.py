@@ -1,0 +1,83 @@
+"""What a proxy needs: virtual hosts with routes, upstreams with endpoints. Proxy-neutral, sorted once, deterministic.
+
+Written by the planner, read by extensions. A plan travels as one field per virtual host, upstream and service with
+problems (see `interlock.bus.keys`), so that an update costs what changed.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from interlock.model.problem import Problem
+
+DEFAULT_HOST = "_"
+"""The name of the virtual host that answers every host which nobody claims (`default_backend`)."""
+
+BackendMode = Literal["task", "vip"]
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """One address and port that serves. `task` is the task's id, or `vip` for a service's virtual IP.
+
+    `draining_since`: Unix seconds since when Swarm has shown that it will stop the task; None while it is wanted. A
+    draining endpoint gets no new request unless it is the last one of its upstream that accepts connections.
+    """
+
+    address: str
+    port: int
+    task: str
+    service_id: str
+    service: str
+    draining_since: float | None = None
+
+    @property
+    def draining(self) -> bool:
+        return self.draining_since is not None
+
+
+class Upstream(msgspec.Struct, frozen=True, kw_only=True):
+    """The named group of endpoints behind a route, sorted by (service, task)."""
+
+    name: str
+    endpoints: tuple[Endpoint, ...] = ()
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """Match a path prefix on whole segments: `/app` matches `/app` and `/app/x`, never `/apple`.
+
+    `rewrite`: the prefix is taken off before the request goes to the upstream, and the bare prefix is redirected to
+    itself with a slash.
+    """
+
+    path: str = "/"
+    rewrite: bool = False
+    upstream: str
+    services: tuple[str, ...] = ()
+
+
+class VirtualHost(msgspec.Struct, frozen=True, kw_only=True):
+    """A host name (lower case, IDNA; `DEFAULT_HOST` for the catch-all) with its routes, longest path first."""
+
+    host: str
+    routes: tuple[Route, ...] = ()
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything one service cluster must serve. Keys: host, upstream name, service id."""
+
+    hosts: dict[str, VirtualHost] = {}
+    upstreams: dict[str, Upstream] = {}
+    problems: dict[str, tuple[Problem, ...]] = {}
+
+
+class PlanDelta(msgspec.Struct, frozen=True, kw_only=True):
+    """The difference of two plans; None means removed."""
+
+    hosts: dict[str, VirtualHost | None] = {}
+    upstreams: dict[str, Upstream | None] = {}
+    problems: dict[str, tuple[Problem, ...] | None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.hosts or self.upstreams or self.problems)

@@ -1,0 +1,31 @@
+"""Versions of a partition's state, and the token that says who may write it."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """(generation, seq). Only versions of one generation can be ordered; `nonce` names the very write.
+
+    The generation is random and renewed when a writer finds the state missing or its own last write gone. Each log
+    entry names its predecessor's nonce, so that a reader sees any other history than its own.
+    """
+
+    generation: str
+    seq: int
+    nonce: str
+
+    def __str__(self) -> str:
+        return f"{self.generation[:6]}:{self.seq}"
+
+    def same(self, other: Version | None) -> bool:
+        """The very same write, not merely the same number."""
+        return other is not None and self.nonce == other.nonce and self.generation == other.generation
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """A fencing token. A partition refuses every write with a smaller epoch than it has seen."""
+
+    epoch: int
+    nonce: str
