@@ -1,0 +1,71 @@
+"""What a label is: its name, its parser, and the words to explain it. No label is named here; see `registry`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
+
+import msgspec
+
+from interlock.model.problem import Severity
+
+PREFIX = "com.docker.lb."
+STACK = "com.docker.stack.namespace"
+"""Docker's own label of a stack's services: the prefix of the names of that stack's networks."""
+
+T = TypeVar("T")
+
+
+class Flaw(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with a value, before it is known whose label it is. `value` is the part at fault."""
+
+    value: str
+    reason: str
+    remedy: str
+    severity: Severity = "error"
+
+
+class Parsed(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """A label's text as a value. `value` is None where the text cannot be used at all."""
+
+    value: T | None
+    flaws: tuple[Flaw, ...] = ()
+
+
+class Label(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """One label. `name` is whole; `default` is what an absent (or blank) label means; `parse` never raises."""
+
+    name: str
+    doc: str
+    example: str
+    default: T
+    parse: Callable[[str], Parsed[T]]
+
+    def read(self, labels: Mapping[str, str]) -> Parsed[T]:
+        """The label's value among a service's labels, `default` where it is absent."""
+        text = labels.get(self.name)
+        return Parsed(value=self.default) if text is None else self.parse(text)
+
+
+def refused(value: str, reason: str, remedy: str) -> Parsed[T]:
+    """A text that cannot be used."""
+    return Parsed(value=None, flaws=(Flaw(value=value, reason=reason, remedy=remedy),))
+
+
+def parse_bool(text: str) -> Parsed[bool]:
+    """Only `true` is true, in any case. Anything but `true` and `false` is false with a warning."""
+    word = text.strip().lower()
+    if word in ("true", "false"):
+        return Parsed(value=word == "true")
+    flaw = Flaw(
+        value=text,
+        reason="is neither true nor false, and so is taken as false",
+        remedy="Write true or false",
+        severity="warning",
+    )
+    return Parsed(value=False, flaws=(flaw,))
+
+
+def parse_text(text: str) -> Parsed[str]:
+    """Any text, without blanks around it."""
+    return Parsed(value=text.strip())

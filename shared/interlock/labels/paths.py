@@ -1,0 +1,55 @@
+"""The family of paths: which part of a host a service answers for."""
+
+from __future__ import annotations
+
+import re
+
+from interlock.labels.label import PREFIX, Label, Parsed, parse_bool, refused
+
+_ALLOWED = re.compile(r"[A-Za-z0-9._~!+=:@/-]*")
+_LONGEST = 512
+
+
+def parse_context_root(text: str) -> Parsed[str]:
+    """One absolute path without a slash at its end, `/` for none.
+
+    Only plain characters: a path goes into configuration files of proxies which each have their own way of quoting,
+    and compare it before or after percent-decoding.
+    """
+    path = text.strip()
+    if path in ("", "/"):
+        return Parsed(value="/")
+    mistake = _mistake(path)
+    return refused(text, *mistake) if mistake else Parsed(value=path.removesuffix("/"))
+
+
+def _mistake(path: str) -> tuple[str, str] | None:
+    """Reason and remedy of the first mistake."""
+    bad = sorted(set(_ALLOWED.sub("", path)))
+    segments = path.removesuffix("/").split("/")[1:]
+    rules = (
+        (not path.startswith("/"), "does not begin with a slash", "Write a path such as /app"),
+        ("," in path, "holds a comma", "Write one path; a second path of the host needs a service of its own"),
+        (bool(bad), f"has {', '.join(map(repr, bad))} in it", "Write a path of letters, digits and . _ ~ ! + = : @ -"),
+        (len(path) > _LONGEST, f"has {len(path)} characters", f"Write a path of at most {_LONGEST}"),
+        ("" in segments, "has two slashes in a row", f"Write /{'/'.join(filter(None, segments))}"),
+        (not {".", ".."}.isdisjoint(segments), "has a segment . or ..", "Write the path that clients ask for"),
+    )
+    return next(((reason, remedy) for broken, reason, remedy in rules if broken), None)
+
+
+CONTEXT_ROOT: Label[str] = Label(
+    name=f"{PREFIX}context_root",
+    doc="The path below which the service answers: /app is /app and /app/x, not /apple. One a service; "
+    "services that share a host may have different ones.",
+    example="/app",
+    default="/",
+    parse=parse_context_root,
+)
+CONTEXT_ROOT_REWRITE: Label[bool] = Label(
+    name=f"{PREFIX}context_root_rewrite",
+    doc="Whether the context root is taken off before the request goes to the service.",
+    example="true",
+    default=False,
+    parse=parse_bool,
+)
