@@ -1,0 +1,38 @@
+"""Durations as Interlock's users write them: Go's `300ms`, `3s`, `1m30s`. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from interlock.errors import ConfigError
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_REMEDY = "write a duration with its unit, such as 500ms, 3s or 1m30s"
+
+
+def parse_duration(text: str) -> float:
+    """Seconds. Raises ConfigError for anything that Go's time.ParseDuration refuses, and for negative durations."""
+    body = text.strip()
+    if body == "0":
+        return 0.0
+    total, at = 0.0, 0
+    while at < len(body):
+        part = _PART.match(body, at)
+        if part is None:
+            raise ConfigError(f"{text!r} is not a duration; {_REMEDY}")
+        total += float(part[1]) * _UNITS[part[2]]
+        at = part.end()
+    if not body:
+        raise ConfigError(f"an empty duration; {_REMEDY}")
+    return total
+
+
+def format_duration(seconds: float) -> str:
+    """A short form that `parse_duration` reads back: `500ms`, `3s`, `1m30s`."""
+    if seconds < 1:
+        return f"{seconds * 1000:.6g}ms"
+    minutes, rest = divmod(seconds, 60)
+    if minutes:
+        return f"{int(minutes)}m{rest:.6g}s" if rest else f"{int(minutes)}m"
+    return f"{rest:.6g}s"

@@ -1,0 +1,53 @@
+"""Structured logs on stderr: `key=value` for people, JSON for collectors. Every service calls `configure` once.
+
+Log lines never carry secrets; callers log names, counts and versions.
+"""
+
+from __future__ import annotations
+
+import logging as stdlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger as Logger
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def configure(level: str = "info", *, json: bool = False) -> None:
+    """Set up logging for the process. `level`: one of LEVELS. May be called again."""
+    processors: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if json:
+        processors += [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
+    else:
+        processors += [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                pad_event_to=0,
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(stdlib, level.upper())),
+        logger_factory=_to_stderr,
+        cache_logger_on_first_use=False,
+    )
+
+
+def get_logger(**bound: object) -> Logger:
+    """A logger that carries `bound` (such as `service="watcher"`) on every line."""
+    logger: Logger = structlog.get_logger(**bound)
+    return logger
+
+
+def _to_stderr(*_: object) -> structlog.WriteLogger:
+    # Looked up at each use, since tests and daemons replace sys.stderr.
+    return structlog.WriteLogger(sys.stderr)

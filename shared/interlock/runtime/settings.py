@@ -1,0 +1,183 @@
+"""Settings of a service: each click option has an environment variable and a key in config.toml.
+
+Precedence: option, environment, file, default. A value that cannot be used ends the process at once with status 2,
+naming where it came from. Only `cli.py` modules use this.
+
+    @click.command(cls=ServiceCommand, epilog=…)
+    @common_options
+    @setting("--docker", key="DockerURL", default="unix:///var/run/docker.sock", help="…")
+    def main(common: Common, docker: str) -> None: …
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+from click.core import ParameterSource
+
+from interlock.config.document import Document, read_document
+from interlock.config.duration import parse_duration
+from interlock.errors import ConfigError, InterlockError
+from interlock.runtime import logging
+
+_META = "interlock.document"
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Common(msgspec.Struct, frozen=True, kw_only=True):
+    """What every service is told. `bus` is a URL, or empty for the embedded bus where a service offers that."""
+
+    bus: str
+    region: str
+    log_level: str
+    log_format: str
+    metrics: str
+    document: Document
+
+
+class Duration(click.ParamType[float]):
+    """A Go duration such as `3s`, as seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds."""
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_duration(str(value))
+        except ConfigError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Failure(click.ClickException):
+    """One of our errors at start: its message on stderr, exit status 2."""
+
+    exit_code = 2
+
+    def __init__(self, error: InterlockError) -> None:
+        super().__init__(str(error))
+
+
+class ServiceCommand(click.Command):
+    """A command that prints our errors as one message and exits with status 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it."""
+        try:
+            return super().invoke(ctx)
+        except InterlockError as error:
+            raise Failure(error) from error
+
+
+class SettingOption(click.Option):
+    """An option whose value may also come from the environment or from config.toml's `key`."""
+
+    def __init__(self, *args: Any, key: str | None = None, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.key = key
+
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
+        """The value and its source, with the file between environment and default."""
+        value, source = super().consume_value(ctx, opts)
+        document: Document | None = ctx.meta.get(_META)
+        entry = document.get(self.key) if document is not None and self.key else None
+        if entry is not None and source is ParameterSource.DEFAULT:
+            return entry.value, ParameterSource.DEFAULT_MAP
+        return value, source
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        """The value, converted; an error names where it came from."""
+        try:
+            return super().process_value(ctx, value)
+        except click.BadParameter as error:
+            place = self._place(ctx)
+            if place is None:
+                raise
+            raise Failure(ConfigError(f"{place} = {value!r}: {error.message}")) from error
+
+    def _place(self, ctx: click.Context) -> str | None:
+        source = ctx.get_parameter_source(self.name or "")
+        document: Document | None = ctx.meta.get(_META)
+        if source is ParameterSource.DEFAULT_MAP and document is not None and self.key:
+            entry = document.get(self.key)
+            return document.place(entry) if entry else None
+        if source is ParameterSource.ENVIRONMENT:
+            names = [self.envvar] if isinstance(self.envvar, str) else list(self.envvar or ())
+            return "environment: " + next((name for name in names if os.environ.get(name)), names[0])
+        return None
+
+
+def setting(
+    flag: str, *more_flags: str, key: str | None = None, env: str | None = None, **options: Any
+) -> Callable[[F], F]:
+    """An option with its twins: `--poll-interval` ↔ INTERLOCK_POLL_INTERVAL ↔ `key` of config.toml."""
+    name = env or "INTERLOCK_" + flag.strip("-").split("/")[0].replace("-", "_").upper()
+    options.setdefault("show_default", True)
+    return click.option(flag, *more_flags, cls=SettingOption, key=key, envvar=name, show_envvar=True, **options)
+
+
+def common_options(command: F) -> F:
+    """--config --bus --region --log-level --log-format --metrics; the command gets them as `common: Common`."""
+
+    @functools.wraps(command)
+    def with_common(*args: Any, **values: Any) -> Any:
+        document = click.get_current_context().meta.get(_META) or Document()
+        common = Common(
+            document=document,
+            **{name: values.pop(name) or "" for name in ("bus", "region", "log_level", "log_format", "metrics")},
+        )
+        logging.configure(common.log_level, json=common.log_format == "json")
+        for warning in document.warnings:
+            logging.get_logger().warning(warning)
+        return command(*args, common=common, **values)
+
+    decorated: Any = with_common
+    for option in reversed(_COMMON):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]  # click's decorators return what they were given
+
+
+def _read_config(ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if not value:
+        return value
+    try:
+        if "=" in value and not Path(value).exists():
+            # Interlock's INTERLOCK_CONFIG holds the TOML text itself.
+            ctx.meta[_META] = read_document(value, where="INTERLOCK_CONFIG")
+        else:
+            ctx.meta[_META] = read_document(_text(value), where=value)
+    except ConfigError as error:
+        raise Failure(error) from error
+    return value
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--config {path}: {error}; give the path of a readable TOML file") from error
+
+
+_COMMON: tuple[Callable[[Any], Any], ...] = (
+    setting(
+        "--config", "-c", metavar="FILE", is_eager=True, expose_value=False, callback=_read_config,
+        show_default=False, help="Read settings from this config.toml.",
+    ),
+    setting("--bus", key="BusURL", metavar="URL", help="The bus: a redis://, rediss:// or unix:// URL."),
+    setting("--region", key="Region", default="default", help="Name of the Swarm that is served."),
+    setting(
+        "--log-level", key="LogLevel", default="info", type=click.Choice(logging.LEVELS), help="Least level to log."
+    ),
+    setting(
+        "--log-format", key="LogFormat", default="console", type=click.Choice(["console", "json"]),
+        help="key=value for people, or JSON lines.",
+    ),
+    setting("--metrics", key="MetricsAddr", metavar="ADDR", help="Serve Prometheus metrics here, such as :9100."),
+)  # fmt: skip
