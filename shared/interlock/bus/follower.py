@@ -1,0 +1,175 @@
+"""Reading partitions: first a snapshot, then the entries that follow on; on any doubt a snapshot again.
+
+Doubt is: another generation, a gap, a wrong predecessor, a staged state, an entry that cannot be read, a connection
+error, and silence — a log that was cut short or restored reads as silence, so a quiet reader compares with the hash.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from interlock.bus.connection import MOST_BLOCK, Bus
+from interlock.bus.keys import Partition
+from interlock.bus.state import Entry, Snapshot, entry_of, snapshot_of, version_of
+from interlock.errors import BusError
+from interlock.model.version import Version
+
+QUIET = 1.0
+"""Seconds without an entry after which a partition is compared with its hash."""
+
+QUIET_UNKNOWN = 0.25
+"""The same while the state is missing: somebody waits for it."""
+
+_COUNT = 64
+
+Update = Snapshot | Entry
+
+
+class _Reading:
+    """Where the reader of one partition is."""
+
+    __slots__ = ("checked", "last_id", "synced", "version")
+
+    def __init__(self) -> None:
+        self.synced = False
+        self.version: Version | None = None
+        self.last_id = "0-0"
+        self.checked = 0.0
+
+    def at(self, snapshot: Snapshot, now: float) -> None:
+        self.synced, self.version, self.last_id, self.checked = True, snapshot.version, snapshot.log_id, now
+
+    def follows(self, entry: Entry) -> bool:
+        here = self.version
+        return (
+            here is not None
+            and entry.kind == "delta"
+            and entry.version.generation == here.generation
+            and entry.version.seq == here.seq + 1
+            and entry.previous == here.nonce
+        )
+
+
+class Follower:
+    """Follows any number of partitions with one blocking read. For one thread; `add` and `drop` between polls."""
+
+    def __init__(
+        self, bus: Bus, partitions: Iterable[Partition] = (), *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._readings: dict[Partition, _Reading] = {p: _Reading() for p in partitions}
+        self.resyncs = 0
+
+    def add(self, partition: Partition) -> None:
+        """Follow this one too; its snapshot comes with the next poll."""
+        self._readings.setdefault(partition, _Reading())
+
+    def drop(self, partition: Partition) -> None:
+        """Follow this one no more."""
+        self._readings.pop(partition, None)
+
+    def resync(self, partition: Partition) -> None:
+        """Read this one's snapshot anew at the next poll."""
+        if partition in self._readings:
+            self._readings[partition].synced = False
+
+    def poll(self, timeout: float) -> list[tuple[Partition, Update]]:
+        """What is new, waiting up to `timeout` seconds for it. Raises `BusUnavailable`; the next poll then resyncs."""
+        try:
+            return self._poll(timeout)
+        except BusError:
+            for reading in self._readings.values():
+                reading.synced = False
+            raise
+
+    def _poll(self, timeout: float) -> list[tuple[Partition, Update]]:
+        if not self._readings:
+            # Nothing to wait for on the server; the caller's own stop event paces it.
+            time.sleep(min(timeout, QUIET_UNKNOWN))
+            return []
+        deadline = self._clock() + timeout
+        while True:
+            if found := self._snapshots():
+                return found
+            left = max(0.0, deadline - self._clock())
+            if found := self._entries(min(left, self._until_check(), MOST_BLOCK)):
+                return found
+            if found := self._compare():
+                return found
+            if self._clock() >= deadline:
+                return self._snapshots()
+
+    def _snapshots(self) -> list[tuple[Partition, Update]]:
+        behind = [p for p, r in self._readings.items() if not r.synced]
+        if not behind:
+            return []
+        found: list[tuple[Partition, Update]] = []
+        for partition, raw in zip(behind, self._bus.pipeline([("HGETALL", p.state) for p in behind]), strict=True):
+            snapshot = snapshot_of(raw)
+            self._readings[partition].at(snapshot, self._clock())
+            self.resyncs += 1
+            found.append((partition, snapshot))
+        return found
+
+    def _entries(self, block: float) -> list[tuple[Partition, Update]]:
+        names = {p.log.encode(): p for p in self._readings}
+        milliseconds = max(1, int(block * 1000))
+        answer = self._bus.blocking(
+            "XREAD", "COUNT", _COUNT, "BLOCK", milliseconds, "STREAMS",
+            *(p.log for p in self._readings), *(r.last_id for r in self._readings.values()),
+        )  # fmt: skip
+        found: list[tuple[Partition, Update]] = []
+        for name, raw_entries in _streams(answer):
+            partition = names[name]
+            found += [(partition, entry) for entry in self._follow(self._readings[partition], raw_entries)]
+        return found
+
+    def _follow(self, reading: _Reading, raw_entries: Sequence[Any]) -> list[Entry]:
+        entries = []
+        for raw_id, raw in raw_entries:
+            reading.last_id = raw_id.decode()
+            entry = entry_of(raw_id, raw) if raw else None
+            if entry is None or not reading.follows(entry):
+                reading.synced = False
+                break
+            reading.version, reading.checked = entry.version, self._clock()
+            entries.append(entry)
+        return entries
+
+    def _until_check(self) -> float:
+        now = self._clock()
+        return max(0.0, min(r.checked + _quiet(r) for r in self._readings.values()) - now)
+
+    def _compare(self) -> list[tuple[Partition, Update]]:
+        now = self._clock()
+        due = [(p, r) for p, r in self._readings.items() if r.synced and now - r.checked >= _quiet(r)]
+        if not due:
+            return []
+        answers = self._bus.pipeline([("HMGET", p.state, "@gen", "@seq", "@nonce") for p, _ in due])
+        strayed: list[tuple[_Reading, Version | None]] = []
+        for (_, reading), values in zip(due, answers, strict=True):
+            reading.checked = now
+            here = version_of(*(v.decode() if v is not None else None for v in values))
+            if here != reading.version:
+                strayed.append((reading, reading.version))
+        if not strayed:
+            return []
+        # An entry on its way explains a newer hash; only where the log brings nothing has history been rewritten.
+        found = self._entries(0.0)
+        for reading, before in strayed:
+            if reading.version == before:
+                reading.synced = False
+        return found
+
+
+def _quiet(reading: _Reading) -> float:
+    return QUIET if reading.version else QUIET_UNKNOWN
+
+
+def _streams(answer: Any) -> Iterable[tuple[bytes, Sequence[Any]]]:
+    if not answer:
+        return ()
+    return answer.items() if isinstance(answer, dict) else answer

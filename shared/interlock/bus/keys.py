@@ -1,0 +1,78 @@
+"""Every key of the installation. `{c}` is `{<region>/<cluster>}`, the hash tag that keeps a cluster in one slot.
+
+    il:clusters             hash    `<region>/<cluster>` → frame `cluster`: which service clusters there are
+    il:{c}:services         hash    service id → frame `service`, and the marks below: the present
+    il:{c}:services:log     stream  every change of it, before and after
+    il:{c}:services:fence   hash    `epoch`, `nonce`: the highest token that has written
+    il:{c}:services:new:*   hash    staging of a state too large for one script; expires by itself
+    il:{c}:plan …           the same four for the plan: `host:<host>`, `upstream:<name>`, `problem:<service id>`
+    il:{c}:lease            hash    the planner's lease: `owner`, `until` (ms, server time), `epoch`, `nonce`
+    il:{c}:outcomes         hash    proxy → `<expires, ms>:` + frame `outcome`
+    il:{c}:outcomes:log     stream  outcomes that said something new
+    il:{<region>}:env       hash    what the watcher knows of Docker and of itself; `il:{<region>}:env:fence` as above
+    il:{<region>}:lease:<role>  hash  as the cluster's lease
+
+Marks in a state hash: `@gen @seq @nonce` the version, `@complete` = 1 once a whole listing has been written, `@from`
+the version of the state that this one was derived from, `@log` the id of the log's entry for this version, `@off` the
+bytes logged so far.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from interlock.model.names import Cluster
+
+CLUSTERS = "il:clusters"
+MARK = "@"
+"""What a mark's field name starts with; service ids, `host:…` and the like never do."""
+
+
+class Partition(NamedTuple):
+    """The Redis keys of one partition's state. All share one hash tag."""
+
+    cluster: Cluster
+    state: str
+
+    @property
+    def log(self) -> str:
+        return f"{self.state}:log"
+
+    @property
+    def fence(self) -> str:
+        return f"{self.state}:fence"
+
+    def staging(self, nonce: str) -> str:
+        return f"{self.state}:new:{nonce}"
+
+
+def services(cluster: Cluster) -> Partition:
+    """The services of a cluster, as the watcher writes them."""
+    return Partition(cluster, f"il:{{{cluster}}}:services")
+
+
+def plan(cluster: Cluster) -> Partition:
+    """The plan of a cluster, as its planner writes it."""
+    return Partition(cluster, f"il:{{{cluster}}}:plan")
+
+
+def cluster_lease(cluster: Cluster) -> str:
+    """The lease of the planner that plans the cluster."""
+    return f"il:{{{cluster}}}:lease"
+
+
+def region_lease(region: str, role: str) -> str:
+    """The lease of a role that is held once per region (`watcher`)."""
+    return f"il:{{{_tag(region)}}}:lease:{role}"
+
+
+def outcomes(cluster: Cluster) -> str:
+    return f"il:{{{cluster}}}:outcomes"
+
+
+def env(region: str) -> str:
+    return f"il:{{{_tag(region)}}}:env"
+
+
+def _tag(region: str) -> str:
+    return str(Cluster(region, "")).partition("/")[0]

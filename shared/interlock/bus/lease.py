@@ -1,0 +1,167 @@
+"""Leases: the right to act for a region or a service cluster, held by server time, with a fencing token.
+
+A lease lasts 1.5 s and is renewed every 0.5 s. Holding it is a courtesy that keeps two owners from working against each
+other; what makes a late owner harmless is the token, which every partition checks in the very step that writes.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from interlock.bus.connection import Bus
+from interlock.bus.scripts import load
+from interlock.errors import BusError
+from interlock.model.version import Token
+
+TTL = 1.5
+"""Seconds that a lease lasts without being renewed."""
+
+RENEW = 0.5
+"""Seconds between renewals."""
+
+_take = load("lease", roomy=True)
+_give = load("release", roomy=True)
+
+Listener = Callable[[str, Token | None], None]
+
+
+class Lease:
+    """One lease. For one thread; `held` and `token` may be read by others."""
+
+    def __init__(self, bus: Bus, key: str, owner: str, *, ttl: float = TTL) -> None:
+        self.key = key
+        self.owner = owner
+        self._bus = bus
+        self._ttl = ttl
+        self._token: Token | None = None
+        self._until = 0.0
+        self._last_epoch = 0
+
+    @property
+    def token(self) -> Token | None:
+        """The token of the present term, None when the lease is not held."""
+        return self._token if self.held else None
+
+    @property
+    def held(self) -> bool:
+        """Held for certain, by the local clock: counted from before the renewal was sent."""
+        return self._token is not None and time.monotonic() < self._until
+
+    def acquire(self, min_epoch: int = 0) -> Token | None:
+        """Takes or renews the lease; None while another holds it. A new term's epoch exceeds `min_epoch`."""
+        began = time.monotonic()
+        answer = self._bus.run(
+            _take,
+            [self.key],
+            [self.owner, int(self._ttl * 1000), secrets.token_urlsafe(9), min_epoch, self._last_epoch],
+        )
+        if int(answer[0]) != 1:
+            self._token = None
+            return None
+        self._token = Token(epoch=int(answer[1]), nonce=answer[2].decode())
+        self._last_epoch = self._token.epoch
+        self._until = began + self._ttl
+        return self._token
+
+    def release(self) -> None:
+        """Gives the lease back at once, so that another need not wait for its end."""
+        self._token = None
+        self._bus.run(_give, [self.key], [self.owner])
+
+
+class LeaseKeeper:
+    """Keeps any number of leases renewed in a thread of its own, and tells of every change.
+
+    `on_change(key, token)` is called in the keeper's thread: with a token when a term begins (also after the lease was
+    lost with the server's data, which is how a flush is noticed at once), with None when it ends. It must not block.
+    """
+
+    def __init__(
+        self, bus: Bus, owner: str, on_change: Listener = lambda _key, _token: None, *, ttl: float = TTL
+    ) -> None:
+        self.owner = f"{owner}#{secrets.token_urlsafe(6)}"
+        self._bus = bus
+        self._ttl = ttl
+        self._on_change = on_change
+        self._lock = threading.Lock()
+        self._leases: dict[str, Lease] = {}
+        self._told: dict[str, Token | None] = {}
+        self._floor: dict[str, int] = {}
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="leases", daemon=True)
+
+    def start(self) -> LeaseKeeper:
+        self._thread.start()
+        return self
+
+    def want(self, key: str) -> None:
+        """Try to hold this lease from now on."""
+        with self._lock:
+            if key not in self._leases:
+                self._leases[key] = Lease(self._bus, key, self.owner, ttl=self._ttl)
+        self._wake.set()
+
+    def unwant(self, key: str) -> None:
+        """Give this lease up."""
+        with self._lock:
+            lease = self._leases.pop(key, None)
+            self._told.pop(key, None)
+        if lease and lease.held:
+            self._give_back(lease)
+
+    def token(self, key: str) -> Token | None:
+        """The token under which to write now, None when the lease is not held for certain."""
+        with self._lock:
+            lease = self._leases.get(key)
+        return lease.token if lease else None
+
+    def outbid(self, key: str, seen: int) -> None:
+        """A partition refused our token: begin a new term with a larger epoch."""
+        with self._lock:
+            self._floor[key] = max(seen, self._floor.get(key, 0))
+        self._wake.set()
+
+    def close(self) -> None:
+        """Stops renewing and gives every lease back."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=self._ttl + 5)
+        for lease in list(self._leases.values()):
+            if lease.held:
+                self._give_back(lease)
+
+    def _give_back(self, lease: Lease) -> None:
+        try:
+            lease.release()
+        except BusError:
+            structlog.get_logger().info("lease left to expire", key=lease.key)
+
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            with self._lock:
+                leases = list(self._leases.values())
+            for lease in leases:
+                if self._stop.is_set():
+                    return
+                self._renew(lease)
+            self._wake.wait(RENEW)
+
+    def _renew(self, lease: Lease) -> None:
+        try:
+            lease.acquire(self._floor.get(lease.key, 0))
+        except BusError as error:
+            structlog.get_logger().warning("lease not renewed", key=lease.key, error=str(error))
+        token = lease.token
+        with self._lock:
+            if lease.key not in self._leases or self._told.get(lease.key) == token:
+                return
+            self._told[lease.key] = token
+        self._on_change(lease.key, token)

@@ -1,0 +1,60 @@
+"""Outcomes: what each proxy runs, kept alive by its worker's heartbeat, and a log of those that said something new."""
+
+from __future__ import annotations
+
+from interlock.bus import keys
+from interlock.bus.connection import Bus
+from interlock.bus.scripts import load
+from interlock.bus.state import Retention
+from interlock.errors import WireError
+from interlock.model.names import Cluster
+from interlock.model.outcome import Outcome
+from interlock.wire import codec
+
+HEARTBEAT_TTL = 5.0
+"""Seconds after which a proxy that says nothing is no longer counted as live."""
+
+_FORGET_AFTER = 600.0
+_RETENTION = Retention(most_bytes=8 * 1024 * 1024)
+
+_keep = load("outcome", roomy=True)
+
+
+class Outcomes:
+    """The outcomes of any cluster. Every method raises `BusUnavailable`."""
+
+    def __init__(self, bus: Bus, *, retention: Retention = _RETENTION) -> None:
+        self._bus = bus
+        self._retention = retention
+
+    def publish(self, cluster: Cluster, outcome: Outcome, *, news: bool = True, ttl: float = HEARTBEAT_TTL) -> None:
+        """Says what a proxy runs. `news`: log it too; a mere heartbeat is not logged."""
+        key = keys.outcomes(cluster)
+        self._bus.run(
+            _keep,
+            [key, f"{key}:log"],
+            [
+                outcome.proxy,
+                int(ttl * 1000),
+                codec.encode("outcome", outcome),
+                "1" if news else "",
+                int(self._retention.seconds * 1000),
+                self._retention.most_bytes,
+                int(_FORGET_AFTER * 1000),
+            ],
+        )
+
+    def live(self, cluster: Cluster) -> list[Outcome]:
+        """The outcomes of the proxies whose heartbeat is not over, sorted by proxy. Unreadable ones are left out."""
+        now = self._bus.server_time()
+        answer = self._bus.command("HGETALL", keys.outcomes(cluster))
+        found = []
+        for value in answer.values():
+            expires, _, frame = value.partition(b":")
+            if not expires.isdigit() or int(expires) / 1000 < now:
+                continue
+            try:
+                found.append(codec.decode("outcome", frame, Outcome, where=f"outcome in {cluster}"))
+            except WireError:
+                continue
+        return sorted(found, key=lambda outcome: outcome.proxy)

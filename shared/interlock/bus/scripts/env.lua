@@ -1,0 +1,9 @@
+-- Sets fields of a region's facts, by the owner of the region only.
+-- KEYS  1 env  2 fence
+-- ARGV  1 epoch  2 token nonce  3.. field, value ('' = remove) …
+local refused = fenced(KEYS[2], ARGV[1], ARGV[2])
+if refused then return refused end
+for i = 3, #ARGV, 2 do
+  if ARGV[i + 1] == '' then redis.call('HDEL', KEYS[1], ARGV[i]) else redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+end
+return 1
