@@ -7,6 +7,7 @@ changes the plan equals `scratch` of the services that are left.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TypeVar
 
 from interlock.model.problem import Problem
@@ -30,6 +31,7 @@ class ClusterPlan:
         self.hosts_planned = 0
         self._services: dict[str, Service] = {}
         self._claims: dict[str, Claim] = {}
+        self._refused: dict[str, str] = {}
         self._own: dict[str, tuple[Problem, ...]] = {}
         self._conflicts: dict[str, dict[str, tuple[Problem, ...]]] = {}
         self._claimants: dict[str, set[str]] = {}
@@ -37,13 +39,13 @@ class ClusterPlan:
         self._upstreams: dict[str, Upstream] = {}
         self._problems: dict[str, tuple[Problem, ...]] = {}
 
-    def __len__(self) -> int:
-        """How many services it holds, routed or not."""
-        return len(self._services)
-
     def service(self, service_id: str) -> Service | None:
         """The service as it was last given."""
         return self._services.get(service_id)
+
+    def claim(self, service_id: str) -> Claim | None:
+        """What the service claims at present."""
+        return self._claims.get(service_id)
 
     @property
     def plan(self) -> Plan:
@@ -55,19 +57,30 @@ class ClusterPlan:
         """Services with problems."""
         return len(self._problems)
 
-    def apply(self, changes: Mapping[str, Service | None]) -> PlanDelta:
+    def apply(
+        self,
+        changes: Mapping[str, Service | None],
+        refused: Mapping[str, str] = MappingProxyType({}),
+        kept: Mapping[str, Claim] = MappingProxyType({}),
+    ) -> PlanDelta:
         """Take in the whole present state of the services that changed, None for one that is gone.
 
         Only they are parsed, and only the hosts that they claimed before or claim now are planned. Returns what is
         different in the plan, empty where nothing is.
+
+        `refused`: service id to the reason why its present state cannot be read; it stays as it was, with a Problem,
+        until a later change. `kept`: the claims of those that were not even read before.
         """
         touched: set[str] = set()
-        affected: set[str] = set()
+        affected = set(refused)
         for service_id, service in changes.items():
-            if service == self._services.get(service_id):
-                continue
-            touched |= self._take(service_id, service)
-            affected.add(service_id)
+            if service != self._services.get(service_id) or service_id in self._refused:
+                touched |= self._take(service_id, service)
+                affected.add(service_id)
+        for service_id, reason in refused.items():
+            self._refused[service_id] = reason
+            if service_id in kept and service_id not in self._claims:
+                touched |= self._settle(service_id, kept[service_id])
         hosts: dict[str, VirtualHost | None] = {}
         upstreams: dict[str, Upstream | None] = {}
         for host in sorted(touched):
@@ -79,19 +92,21 @@ class ClusterPlan:
 
     def _take(self, service_id: str, service: Service | None) -> set[str]:
         """Parse one service; returns the hosts whose plan may be another now."""
-        before = self._claims.pop(service_id, None)
-        claim: Claim | None = None
-        problems: tuple[Problem, ...] = ()
+        self._refused.pop(service_id, None)
+        self._own.pop(service_id, None)
         if service is None:
             self._services.pop(service_id, None)
-        else:
-            self._services[service_id] = service
-            claim, problems = claim_of(service)
-            self.services_parsed += 1
+            return self._settle(service_id, None)
+        self._services[service_id] = service
+        self.services_parsed += 1
+        claim, problems = claim_of(service)
         if problems:
             self._own[service_id] = problems
-        else:
-            self._own.pop(service_id, None)
+        return self._settle(service_id, claim)
+
+    def _settle(self, service_id: str, claim: Claim | None) -> set[str]:
+        """Put a claim in the place of the service's former one; returns the hosts of both where they differ."""
+        before = self._claims.pop(service_id, None)
         if claim is not None:
             self._claims[service_id] = claim
         if claim == before:
@@ -135,7 +150,26 @@ class ClusterPlan:
             for host in (claim.hosts if claim else ())
             for problem in self._conflicts.get(host, {}).get(service_id, ())
         )
-        return tuple(sorted((*self._own.get(service_id, ()), *conflicts)))
+        return tuple(sorted((*self._own.get(service_id, ()), *self._frame_problem(service_id), *conflicts)))
+
+    def _frame_problem(self, service_id: str) -> tuple[Problem, ...]:
+        reason = self._refused.get(service_id)
+        if reason is None:
+            return ()
+        claim = self._claims.get(service_id)
+        service = self._services.get(service_id)
+        name = service.name if service else claim.service if claim else service_id
+        return (
+            Problem(
+                service=name,
+                service_id=service_id,
+                key="frame",
+                value="",
+                reason=f"its state on the bus cannot be read, so what was read last is in force: {reason}",
+                remedy="Bring watcher and planner to versions within one schema of each other",
+                severity="warning" if claim else "error",
+            ),
+        )
 
 
 def scratch(services: Iterable[Service]) -> Plan:

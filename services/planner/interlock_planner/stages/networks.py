@@ -15,7 +15,7 @@ _LOCAL_DRIVERS = frozenset({"bridge", "host", "none", "null"})
 def choose_network(service: Service, routing: Routing) -> Network | Problem:
     """The network that the label names, or the only one there is; else what is wrong."""
     usable = sorted(n for n in service.networks if not n.ingress and n.driver not in _LOCAL_DRIVERS)
-    names = ", ".join(n.name for n in usable)
+    names = ", ".join(sorted(n.name for n in usable))
     if not usable:
         remedy = (
             "Attach it to an overlay network (docker service update --network-add …); "

@@ -1,0 +1,106 @@
+"""Whatever happens to the services, in whatever order and batches: incremental plan == plan from scratch."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interlock.bus.fields import delta_fields, plan_fields
+from interlock.model.swarm import Network, Service, Task
+from interlock_planner.plan import ClusterPlan, scratch
+from support.swarm_values import service, task
+
+HOSTS = ["a.com", "b.com", "*.c.com", "A.com", "bad host", "x:80"]
+NETWORKS = [Network(id="net1", name="web", vip="10.0.1.2"), Network(id="net2", name="st_db")]
+
+tasks = st.lists(
+    st.builds(
+        task,
+        st.sampled_from(["t1", "t2", "t3"]),
+        st.sampled_from([None, "10.0.1.1", "10.0.1.2"]),
+        state=st.sampled_from(["running", "starting", "failed"]),
+        desired=st.sampled_from(["running", "shutdown"]),
+        draining_since=st.sampled_from([None, 5.0]),
+        node_down=st.booleans(),
+        network=st.sampled_from(["net1", "net2"]),
+    ),
+    max_size=3,
+    unique_by=lambda t: t.id,
+)
+labels = st.fixed_dictionaries(
+    {"port": st.sampled_from(["80", "81", "", "x"])},
+    optional={
+        "hosts": st.lists(st.sampled_from(HOSTS), max_size=3).map(",".join),
+        "default_backend": st.sampled_from(["true", "false", "maybe"]),
+        "context_root": st.sampled_from(["/", "/app", "/app/", "/b", "b"]),
+        "context_root_rewrite": st.sampled_from(["true", "false"]),
+        "backend_mode": st.sampled_from(["task", "vip", "what"]),
+        "network": st.sampled_from(["web", "db", "none"]),
+        "hsots": st.just("typo"),
+    },
+)
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> dict[str, Service | None]:
+    """A batch of creations, updates, renames (the name is not tied to the id) and removals."""
+    batch: dict[str, Service | None] = {}
+    for service_id in draw(st.lists(st.sampled_from(["s1", "s2", "s3", "s4"]), min_size=1, max_size=3, unique=True)):
+        batch[service_id] = draw(st.none() | some_service(service_id))
+    return batch
+
+
+def some_service(service_id: str) -> st.SearchStrategy[Service]:
+    def make(name: str, created: str, networks: list[Network], found: list[Task], texts: dict[str, str]) -> Service:
+        return service(
+            name, *found, service_id=service_id, created=created, networks=tuple(networks), stack="st", **texts
+        )
+
+    return st.builds(
+        make,
+        st.sampled_from(["one", "two", "three"]),
+        st.sampled_from(["2024-05-01T10:00:00Z", "2024-05-01T10:00:00.5Z", "2024-05-01T10:00:00.51Z"]),
+        st.lists(st.sampled_from(NETWORKS), max_size=2, unique=True),
+        tasks,
+        labels,
+    )
+
+
+@given(st.lists(changes(), max_size=8), st.data())
+def test_incremental_equals_scratch(batches: list[dict[str, Service | None]], data: st.DataObject) -> None:
+    plan = ClusterPlan()
+    left: dict[str, Service] = {}
+    published: dict[str, bytes] = {}
+    for batch in batches:
+        delta = plan.apply(batch)
+        for service_id, changed in batch.items():
+            if changed is None:
+                left.pop(service_id, None)
+            else:
+                left[service_id] = changed
+        for field, value in delta_fields(delta).items():
+            assert published.get(field) != value, "a delta holds what does not differ"
+            if value is None:
+                del published[field]
+            else:
+                published[field] = value
+        expected = scratch(data.draw(st.permutations(list(left.values()))))
+        assert plan.plan == expected
+        assert published == plan_fields(expected)
+
+
+@given(st.lists(changes(), max_size=5), st.lists(st.sampled_from(["s1", "s2", "s3", "s4"]), unique=True))
+def test_a_refused_frame_changes_no_route_and_leaves_no_trace(
+    batches: list[dict[str, Service | None]], refused: list[str]
+) -> None:
+    plan = ClusterPlan()
+    left: dict[str, Service | None] = {}
+    for batch in batches:
+        plan.apply(batch)
+        left |= batch
+    before = plan.plan
+    plan.apply({}, dict.fromkeys(refused, "unreadable"))
+    assert (plan.plan.hosts, plan.plan.upstreams) == (before.hosts, before.upstreams)
+    assert plan.plan.problems.keys() >= set(refused)
+    plan.apply({service_id: left.get(service_id) for service_id in refused})
+    assert plan.plan == before
