@@ -1,0 +1,122 @@
+"""Tables for people: pure, from the values of `view` to what rich prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from interlock.inspection.view import ClusterView, RegionView, RouteView, StatusView
+from interlock.model.names import Cluster
+from interlock.model.routing import DEFAULT_HOST, Endpoint
+
+
+def status_tables(view: StatusView) -> RenderableType:
+    """Regions, clusters, proxies, then what is stale and what is wrong."""
+    if not view.clusters and not any(region.watcher for region in view.regions):
+        return Text("No service cluster yet: start a watcher, and label a service with com.docker.lb.hosts and .port.")
+    parts: list[RenderableType] = [_regions(view), _clusters(view), _proxies(view)]
+    said = [f"{_name(c)}: {text}" for c in view.clusters for text in c.stale]
+    said += [f"{r.region}: {text}" for r in view.regions for text in _region_stale(r, view.at)]
+    parts += [Text(f"stale  {line}", style="yellow") for line in said]
+    for cluster in view.clusters:
+        for problem in cluster.problems:
+            style = "red" if problem.severity == "error" else "yellow"
+            parts.append(Text(f"{problem.severity}  {problem}", style=style))
+        for proxy in cluster.proxies:
+            for rejection in proxy.outcome.rejections:
+                parts.append(
+                    Text(f"rejected  {proxy.outcome.proxy}: {rejection.host}: {rejection.reason}", style="red")
+                )
+    return Group(*parts)
+
+
+def routes_table(views: Sequence[RouteView]) -> RenderableType:
+    """One row a route."""
+    if not views:
+        return Text("No routes: no service is labelled, or nothing has been planned yet (see `interlock status`).")
+    table = _table("cluster", "host", "path", "services", "endpoints")
+    for view in views:
+        table.add_row(
+            Cluster(view.region, view.cluster).title,
+            "(any other)" if view.host == DEFAULT_HOST else view.host,
+            f"{view.path} → /" if view.rewrite else view.path,
+            ", ".join(view.services),
+            "\n".join(_endpoint(e) for e in view.endpoints) or Text("none: answers 503", style="yellow"),
+        )
+    return table
+
+
+def ago(seconds: float) -> str:
+    """A duration in the largest fitting unit: `3 s`, `4 min`, `2 h`, `5 d`."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size * 1.5:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0.0):.0f} s"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _name(cluster: ClusterView) -> str:
+    return Cluster(cluster.region, cluster.cluster).title
+
+
+def _regions(view: StatusView) -> Table:
+    table = _table("region", "watcher", "Docker", "services", "tasks", "unsettled", "listed", "poll interval")
+    for region in view.regions:
+        watcher = region.watcher
+        if watcher is None:
+            table.add_row(region.region, Text("none has written yet", style="yellow"))
+            continue
+        listed = "never" if watcher.listed_at is None else f"{ago(view.at - watcher.listed_at)} ago"
+        docker = f"API {watcher.api_version}" if watcher.stale_since is None else Text("stale", style="yellow")
+        table.add_row(
+            region.region, watcher.owner, docker, str(watcher.services), str(watcher.tasks), str(watcher.unsettled),
+            listed, f"{watcher.poll_interval:.1f} s",
+        )  # fmt: skip
+    return table
+
+
+def _region_stale(region: RegionView, now: float) -> list[str]:
+    watcher = region.watcher
+    said = []
+    if region.silent_for is not None:
+        said.append(f"no watcher has reported for {ago(region.silent_for)}; what was known is still served")
+    if watcher is not None and watcher.stale_since is not None:
+        said.append(f"Docker, since {ago(now - watcher.stale_since)}: {watcher.stale_reason}; nothing is withdrawn")
+    return said
+
+
+def _clusters(view: StatusView) -> Table:
+    table = _table("region", "cluster", "plan", "services", "hosts", "upstreams", "endpoints", "draining", "problems")
+    for c in view.clusters:
+        table.add_row(
+            c.region, _name(c), str(c.version or "none"), str(c.services), str(c.hosts), str(c.upstreams),
+            str(c.endpoints), str(c.draining), str(len(c.problems)),
+        )  # fmt: skip
+    return table
+
+
+def _proxies(view: StatusView) -> Table:
+    table = _table("proxy", "cluster", "kind", "runs", "last change", "hosts", "endpoints", "waiting", "drain misses")
+    for cluster in view.clusters:
+        for proxy in cluster.proxies:
+            o = proxy.outcome
+            runs = Text(str(o.version or "nothing"), style="yellow" if proxy.behind else "")
+            change = f"{o.result}{f' ({o.reason})' if o.reason else ''}"
+            table.add_row(
+                o.proxy, _name(cluster), o.extension, runs, change, str(o.hosts), str(o.endpoints), str(o.waiting),
+                str(o.drain_misses),
+            )  # fmt: skip
+    return table
+
+
+def _endpoint(endpoint: Endpoint) -> str:
+    return f"{endpoint.address}:{endpoint.port}{' draining' if endpoint.draining else ''}"
