@@ -1,0 +1,57 @@
+"""The command line of the planner; click and nothing else."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import click
+
+from interlock.errors import ConfigError
+from interlock.runtime.settings import Common, ServiceCommand, common_options, setting
+from interlock_planner.app import run
+
+_EXAMPLES = """\b
+Examples:
+  interlock-planner --bus redis://bus:6379/0
+  interlock-planner --bus rediss://:secret@bus:6380/0 --region eu --metrics :9102
+  interlock-planner --bus unix:///run/interlock/bus.sock --log-level debug
+  INTERLOCK_BUS=redis://bus:6379/0 interlock planner
+
+Start as many as you like: they share the service clusters by lease, and when one dies the others take its clusters
+over within 2 seconds. A planner asks only the bus, never Docker, and keeps nothing on disk."""
+
+
+@click.command(cls=ServiceCommand, epilog=_EXAMPLES)
+@common_options
+@setting(
+    "--name",
+    env="INTERLOCK_PLANNER_NAME",
+    metavar="NAME",
+    help="Who holds the leases, for people to read; the host's name by default.",
+)
+def main(common: Common, name: str | None) -> None:
+    """Turn the labelled services of every service cluster into the plan that its proxies follow."""
+    if not common.bus:
+        raise ConfigError(
+            "no bus: give --bus URL (or INTERLOCK_BUS, or BusURL in config.toml), such as redis://bus:6379/0"
+        )
+    sys.exit(
+        run(
+            bus_url=common.bus,
+            name=name or socket.gethostname(),
+            region=common.region or None,
+            metrics_addr=common.metrics,
+        )
+    )
+
+
+def _plan_all_regions_by_default(command: click.Command) -> None:
+    """Other services serve one Swarm; a planner need not be told which."""
+    for option in command.params:
+        if isinstance(option, click.Option) and option.name == "region":
+            option.default, option.show_default = None, False
+            option.help = "Plan only the service clusters of this region; all when omitted."
+
+
+_plan_all_regions_by_default(main)
