@@ -11,15 +11,14 @@ from pathlib import Path
 
 
 def run_dir() -> Path:
-    """`$INTERLOCK_RUN_DIR`, else `interlock` under `$XDG_RUNTIME_DIR`, else `interlock-<uid>` under the temporary folder.
+    """`$INTERLOCK_RUN_DIR`, else `interlock` under `$XDG_RUNTIME_DIR`, else `interlock-<uid>` among temporary files.
 
     Short, since unix sockets lie in it; it is not made here.
     """
     if given := os.environ.get("INTERLOCK_RUN_DIR"):
         return Path(given)
-    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
-        if Path(runtime).is_dir():
-            return Path(runtime) / "interlock"
+    if (runtime := os.environ.get("XDG_RUNTIME_DIR")) and Path(runtime).is_dir():
+        return Path(runtime) / "interlock"
     return Path(tempfile.gettempdir()) / f"interlock-{os.getuid()}"
 
 

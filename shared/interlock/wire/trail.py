@@ -11,8 +11,8 @@ CauseKind = Literal["event", "poll", "resync", "settle", "lease", "probe"]
 HOPS = ("docker", "seen", "published", "received", "planned", "applying", "effective")
 """The hops in order.
 
-`docker`: Docker's own time of the event or task state; `seen`: the watcher read it; `published`: on the bus; `received`:
-by the planner; `planned`: the plan is on the bus; `applying`: the worker starts; `effective`: proven.
+`docker`: Docker's own time of the event or task state; `seen`: the watcher read it; `published`: it is on the bus;
+`received`: by the planner; `planned`: the plan is on the bus; `applying`: the worker starts; `effective`: proven.
 """
 
 _MOST_CAUSES = 8
