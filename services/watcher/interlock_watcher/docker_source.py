@@ -1,0 +1,272 @@
+"""Docker's API over the SDK's low-level client: raw GETs, decoded by type. The only module that imports `docker`.
+
+It reads and never writes. Every failure becomes DockerUnavailable, DockerRefused or NotFound, and a reply of the wrong
+shape is refused, never taken for an empty one. One source serves one thread, so that a slow listing delays nobody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import docker.errors
+import docker.tls
+import msgspec
+import requests
+from docker.api.client import APIClient
+
+from interlock.errors import ConfigError, DockerRefused, DockerUnavailable, NotFound
+from interlock_watcher.engine import Listing, RawEvent, RawNetwork, RawNode, RawService, RawTask
+
+OLDEST, NEWEST = (1, 41), (1, 52)
+"""API versions that we speak. The newest that both sides know is taken."""
+
+CONNECT_TIMEOUT = 2.0
+READ_TIMEOUT = 10.0
+LISTING_TIMEOUT = 60.0
+STREAM_SILENCE = 300.0
+"""Seconds without an event after which the stream is opened anew: a dead TCP peer says nothing either."""
+
+_EVENT_TYPES = ("service", "node", "network", "secret", "config")
+T = TypeVar("T")
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True):
+    """Client TLS for a TCP endpoint: paths of PEM files; `verify` False skips the check of the engine's certificate."""
+
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+    verify: bool = True
+
+
+class _Id(msgspec.Struct, gc=False):
+    id: str = msgspec.field(name="ID")
+    service_id: str = msgspec.field(name="ServiceID", default="")
+
+
+class _EngineVersion(msgspec.Struct, rename="pascal"):
+    api_version: str
+    min_api_version: str = msgspec.field(name="MinAPIVersion", default="1.12")
+    version: str = ""
+
+
+class DockerSource:
+    """One connection to one engine. Raises ConfigError for a URL that cannot be used; connects at the first read."""
+
+    def __init__(self, url: str, *, tls: Tls | None = None) -> None:
+        if urlsplit(url).scheme not in {"unix", "tcp", "http", "https"}:
+            raise ConfigError(f"the Docker URL {url!r}: give unix:///path, tcp://host:port or https://host:port")
+        self.url = url
+        self.api_version = ""
+        self.engine_version = ""
+        self._tls = tls
+        self._client: APIClient | None = None
+        self._stream: socket.socket | None = None
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+
+    def services(self) -> tuple[tuple[RawService, ...], frozenset[str]]:
+        """All services, and the ids of those that could not be read."""
+        return _items("services", self._get("/services", timeout=LISTING_TIMEOUT), RawService, _own_id)
+
+    def tasks(self, service: str | None = None) -> tuple[tuple[RawTask, ...], frozenset[str]]:
+        """All tasks, or one service's, and the ids of services with a task that could not be read."""
+        params = {} if service is None else {"filters": msgspec.json.encode({"service": [service]}).decode()}
+        timeout = LISTING_TIMEOUT if service is None else READ_TIMEOUT
+        return _items("tasks", self._get("/tasks", params, timeout=timeout), RawTask, _service_id)
+
+    def nodes(self) -> tuple[RawNode, ...]:
+        """All nodes."""
+        return _decode("nodes", self._get("/nodes"), tuple[RawNode, ...])
+
+    def networks(self) -> tuple[RawNetwork, ...]:
+        """All networks that this engine knows."""
+        return _decode("networks", self._get("/networks"), tuple[RawNetwork, ...])
+
+    def service(self, id_: str) -> RawService:
+        """One service. Raises NotFound when Docker says that it does not exist."""
+        return _decode(f"service {id_}", self._get(f"/services/{id_}"), RawService)
+
+    def listing(self) -> Listing:
+        """Everything. Services come before tasks: a task whose service is not listed yet is then merely early."""
+        nodes = self.nodes()
+        networks = self.networks()
+        services, bad_services = self.services()
+        tasks, bad_tasks = self.tasks()
+        return Listing(
+            services=services, tasks=tasks, nodes=nodes, networks=networks, unreadable=bad_services | bad_tasks
+        )
+
+    def events(self) -> Iterator[RawEvent | None]:
+        """The stream of events: None once it is open, then each event. Ends when Docker ends it or we are closed."""
+        filters = msgspec.json.encode({"type": _EVENT_TYPES}).decode()
+        with self._translated("/events"):
+            client = self._connected()
+            url = f"{client.base_url}/v{self.api_version}/events"
+            response = client.get(
+                url, params={"filters": filters}, stream=True, timeout=(CONNECT_TIMEOUT, STREAM_SILENCE)
+            )
+            with response:
+                _check("/events", response)
+                with self._interruptible(response):
+                    yield None
+                    rest = b""
+                    for chunk in response.iter_content(None):
+                        *lines, rest = (rest + chunk).split(b"\n")
+                        for line in filter(bytes.strip, lines):
+                            yield _decode("event", line, RawEvent)
+
+    def close(self) -> None:
+        """Closes the connections; a thread in `events` returns."""
+        self._closed.set()
+        with self._lock:
+            if self._stream is not None:
+                with contextlib.suppress(OSError):
+                    self._stream.shutdown(socket.SHUT_RDWR)
+            if self._client is not None:
+                self._client.close()
+
+    @contextlib.contextmanager
+    def _interruptible(self, response: requests.Response) -> Iterator[None]:
+        # A copy of the descriptor, for closing from another thread: shutting it down ends the blocking read.
+        copy = socket.socket(fileno=os.dup(response.raw.fileno()))
+        with self._lock:
+            self._stream = copy
+        try:
+            if not self._closed.is_set():
+                yield
+        finally:
+            with self._lock:
+                self._stream = None
+            copy.close()
+
+    def _get(self, path: str, params: dict[str, str] | None = None, *, timeout: float = READ_TIMEOUT) -> bytes:
+        with self._translated(path):
+            client = self._connected()
+            url = f"{client.base_url}/v{self.api_version}{path}"
+            try:
+                response = client.get(url, params=params, timeout=(CONNECT_TIMEOUT, timeout))
+            except requests.exceptions.ConnectionError:
+                # A kept connection that the engine has closed meanwhile looks like this: once more on a new one.
+                response = client.get(url, params=params, timeout=(CONNECT_TIMEOUT, timeout))
+            with response:
+                _check(path, response)
+                return response.content
+
+    def _connected(self) -> APIClient:
+        if self._client is None:
+            client = APIClient(base_url=self.url, version="1.41", timeout=int(READ_TIMEOUT), tls=_tls_config(self._tls))
+            try:
+                response = client.get(f"{client.base_url}/version", timeout=(CONNECT_TIMEOUT, READ_TIMEOUT))
+                with response:
+                    _check("/version", response)
+                    self._negotiate(_decode("version", response.content, _EngineVersion))
+            except BaseException:
+                client.close()
+                raise
+            self._client = client
+        return self._client
+
+    def _negotiate(self, engine: _EngineVersion) -> None:
+        newest, oldest = _numbers(engine.api_version), _numbers(engine.min_api_version)
+        if newest < OLDEST or oldest > NEWEST:
+            raise DockerRefused(
+                f"Docker at {self.url} speaks API {engine.min_api_version} to {engine.api_version}, we speak "
+                f"{_dotted(OLDEST)} to {_dotted(NEWEST)}; use Docker 20.10 or newer, or a newer Interlock"
+            )
+        self.api_version = _dotted(min(newest, NEWEST))
+        self.engine_version = engine.version
+
+    @contextlib.contextmanager
+    def _translated(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except requests.exceptions.RequestException as error:
+            self._forget()
+            raise DockerUnavailable(f"Docker at {self.url} cannot be asked ({path}): {error}") from error
+        except (docker.errors.DockerException, OSError) as error:
+            self._forget()
+            raise DockerUnavailable(f"Docker at {self.url} cannot be asked ({path}): {error}") from error
+
+    def _forget(self) -> None:
+        # The engine that answers next may be another version: negotiate anew.
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+
+def _check(path: str, response: requests.Response) -> None:
+    status = response.status_code
+    if status == 200:
+        return
+    said = f"Docker answered {status} to {path}: {response.text[:300].strip()}"
+    if status == 404:
+        raise NotFound(said)
+    if status >= 500:
+        raise DockerUnavailable(said)
+    raise DockerRefused(f"{said}; check that the socket is the Docker Engine's and may be read")
+
+
+def _decode(what: str, data: bytes, type_: type[T]) -> T:
+    try:
+        return msgspec.json.decode(data, type=type_)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DockerRefused(f"Docker's reply for {what} makes no sense: {error}") from error
+
+
+def _items(what: str, data: bytes, type_: type[T], owner: Callable[[_Id], str]) -> tuple[tuple[T, ...], frozenset[str]]:
+    """All items of a list, and the owners of those that make no sense: one bad object must not hide the others."""
+    try:
+        return msgspec.json.decode(data, type=tuple[type_, ...]), frozenset()  # type: ignore[valid-type]  # a type at run time
+    except msgspec.ValidationError:
+        pass
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DockerRefused(f"Docker's reply for {what} makes no sense: {error}") from error
+    good: list[T] = []
+    bad: set[str] = set()
+    for item in _decode(what, data, tuple[msgspec.Raw, ...]):
+        try:
+            good.append(msgspec.json.decode(item, type=type_))
+        except msgspec.ValidationError:
+            # Without even an id nobody could tell what is missing: then the whole reply is refused.
+            bad.add(owner(_decode(f"an item of {what}", bytes(item), _Id)))
+    return tuple(good), frozenset(bad)
+
+
+def _own_id(item: _Id) -> str:
+    return item.id
+
+
+def _service_id(item: _Id) -> str:
+    return item.service_id
+
+
+def _tls_config(tls: Tls | None) -> docker.tls.TLSConfig | bool:
+    if tls is None:
+        return False
+    try:
+        return docker.tls.TLSConfig(
+            client_cert=(tls.cert, tls.key) if tls.cert and tls.key else None,
+            ca_cert=tls.ca or None,
+            verify=tls.verify,
+        )
+    except docker.errors.TLSParameterError as error:
+        raise ConfigError(f"TLSCACert, TLSCert, TLSKey: {error}") from error
+
+
+def _numbers(text: str) -> tuple[int, int]:
+    major, _, minor = text.partition(".")
+    if not (major.isdigit() and minor.isdigit()):
+        raise DockerRefused(f"Docker's API version {text!r} is not of the form 1.41")
+    return int(major), int(minor)
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"
