@@ -1,7 +1,8 @@
-"""The reading contract: snapshot, then what follows on; whatever happens to the server, the reader ends at the truth."""
+"""The reading contract: snapshot, then what follows on; whatever befalls the server, the reader ends at the truth."""
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
@@ -79,8 +80,6 @@ def test_a_blocked_reader_wakes_at_once(bus: Bus) -> None:
     writer, copy = StateWriter(bus, HERE), Copy(bus)
     replace(writer, a=b"1")
     copy.until({"a": b"1"})
-    import threading
-
     timer = threading.Timer(0.1, write, [writer], {"a": b"2"})
     timer.start()
     copy.poll(5.0)
