@@ -1,0 +1,33 @@
+"""The extension for nginx: `render` and `escape` are pure, `control` is the shell around one nginx."""
+
+from __future__ import annotations
+
+from interlock.runtime.parts import find_nginx
+from interlock_extension.nginx.config import read_config
+from interlock_extension.nginx.control import NginxControl
+from interlock_extension.nginx.place import worker_user
+from interlock_extension.nginx.render import Facts, NginxRenderer
+from interlock_extension.port import Control, Renderer, Settings
+
+
+class NginxExtension:
+    """Registered under `interlock.extensions`."""
+
+    name = "nginx"
+
+    def open(self, settings: Settings) -> tuple[Renderer, Control]:
+        """A renderer and the nginx in `settings.folder`. Raises `ConfigError`, `PartMissing`."""
+        part = find_nginx(settings.binary or None)
+        config = read_config(settings.options)
+        facts = Facts(
+            listen=settings.listen,
+            proxy_id=settings.proxy_id,
+            server_info=settings.server_info,
+            stub_status="http_stub_status_module" in part.detail,
+            user=worker_user(settings.folder, config.user),
+        )
+        renderer = NginxRenderer(config, facts)
+        return renderer, NginxControl(part, settings.folder, renderer, workers=config.worker_processes)
+
+
+extension = NginxExtension()

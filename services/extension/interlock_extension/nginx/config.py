@@ -1,0 +1,49 @@
+"""What an operator may say about nginx: Interlock's names (`[Extensions.X.Config]`) and its later defaults. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from interlock.errors import ConfigError
+
+KEEPALIVE_MIN_TIMEOUT_MS = 1000
+"""How long an idle connection outlives its worker's end, so that a client which is just sending does not meet a reset.
+
+A request that comes in that time is handed over to the newest generation, so it does not delay letting an endpoint go.
+"""
+
+
+class NginxConfig(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", forbid_unknown_fields=True):
+    """Options of the generated configuration. Timeouts `…Timeout: int` are seconds, strings are nginx's own times."""
+
+    user: str = ""
+    worker_processes: int = 1
+    max_connections: int = 1024
+    connect_timeout: int = 5
+    send_timeout: int = 600
+    read_timeout: int = 600
+    keepalive_timeout: str = "75s"
+    client_max_body_size: str = "32m"
+    client_body_buffer_size: str = "8k"
+    client_header_buffer_size: str = "1k"
+    large_client_header_buffers: str = "4 8k"
+    client_body_timeout: str = "60s"
+    underscores_in_headers: bool = False
+    hide_info_headers: bool = False
+    upstream_zone_size: int = 64
+    access_log_path: str = "/dev/stdout"
+    error_log_path: str = "/dev/stderr"
+    log_format: str = "main"
+
+
+def read_config(options: dict[str, object]) -> NginxConfig:
+    """Options by Interlock's names as a value. Raises `ConfigError` for an unknown name or a bad value."""
+    try:
+        config = msgspec.convert(options, NginxConfig)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"nginx options: {error}; see the README of the extension for names and types") from error
+    if config.log_format not in {"main", "trace"}:
+        raise ConfigError(f"nginx option LogFormat: {config.log_format!r} is unknown; write main or trace")
+    if not 1 <= config.worker_processes <= 256:
+        raise ConfigError(f"nginx option WorkerProcesses: {config.worker_processes} is not within 1 to 256")
+    return config

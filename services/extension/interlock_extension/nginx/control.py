@@ -1,0 +1,364 @@
+"""The shell around one nginx: start or adopt it, reload it and prove the reload, bound what old workers hold.
+
+A reload is quicker here than nginx's own: the master waits 100 ms before it tells old workers to leave; we tell them as
+soon as all new ones are ready. After that, `outdated/<generation>` makes requests that still come to old workers (on
+connections that were idle, or had not sent anything yet) go on to the newest generation.
+Not for several threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from interlock.errors import ConfigRejected, ProxyUnavailable
+from interlock.runtime.logging import get_logger
+from interlock.runtime.parts import Part
+from interlock.runtime.process import Identity, Process
+from interlock_extension.nginx import processes
+from interlock_extension.nginx.generations import Bounds, OldWorker, overdue
+from interlock_extension.nginx.place import Place
+from interlock_extension.nginx.refusal import Refusal, read_refusal
+from interlock_extension.nginx.render import GENERATION, HANDOVER_SOCKET, MAIN, REFUSALS, STATUS_SOCKET, NginxRenderer
+from interlock_extension.nginx.status import ask
+from interlock_extension.port import Proof, Started
+
+APPLY_TIMEOUT = 60.0
+"""Seconds that nginx may take to load; 10,000 server blocks take about five."""
+
+_STEP = 0.001
+_ORPHAN_TIMEOUT = 1.0
+_CHECK_TIMEOUT = 60.0
+_VERSION_PATH = "/interlock/version"
+
+_left_running: list[Process] = []
+"""Handles of nginx processes that outlive us on purpose, kept so that nobody reaps or warns of them."""
+
+
+class NginxControl:
+    """One nginx in one folder. See `interlock_extension.port.Control`."""
+
+    def __init__(
+        self,
+        part: Part,
+        folder: Path,
+        renderer: NginxRenderer,
+        *,
+        workers: int,
+        bounds: Bounds | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._part = part
+        self._place = Place(folder)
+        self._renderer = renderer
+        self._workers = workers
+        self._bounds = bounds or Bounds()
+        self._clock = clock
+        self._log = get_logger(service="extension", proxy="nginx")
+        self._process: Process | None = None
+        self._master: Identity | None = None
+        self._listeners: set[int] = set()
+        self._known: list[int] = []
+        self._generation = ""
+        self._ages: dict[int, int] = {}
+        self._totals = {"reloads": 0.0, "starts": 0.0, "old_workers_ended": 0.0}
+
+    @property
+    def pid(self) -> int | None:
+        """The master's process id, None when it does not run."""
+        return self._master.pid if self._master and self.alive() else None
+
+    def installed(self) -> dict[str, bytes]:
+        """See `Control.installed`."""
+        return {name: data for name, data in self._place.content.items() if name != GENERATION}
+
+    def alive(self) -> bool:
+        """See `Control.alive`."""
+        return self._master is not None and self._master.alive()
+
+    # Starting
+
+    def start(self, files: Mapping[str, bytes]) -> Started:
+        """See `Control.start`."""
+        self._place.open()
+        running = processes.master_of(self._place.folder)
+        if running is not None and self._adopt(running):
+            return "adopted"
+        self._end_orphans()
+        stale = {name: None for name in self.installed() if name not in files}
+        self._place.write({**stale, **files})
+        self._launch("start")
+        return "started"
+
+    def _adopt(self, running: Identity) -> bool:
+        answer = ask(self._place.folder, _VERSION_PATH)
+        generation = (answer or "").partition(" ")[0]
+        if not generation:
+            # It runs but does not answer: a new one could not listen beside it.
+            running.send_signal(signal.SIGTERM)
+            _wait(lambda: not running.alive(), _ORPHAN_TIMEOUT) or running.send_signal(signal.SIGKILL)
+            return False
+        self._settle(running, generation)
+        written = self._place.content.get(GENERATION, b"").decode(errors="replace")
+        if f"{generation} " not in written:
+            # A worker died between writing and reloading; what lies there has never been proven.
+            self._log.warning("the running nginx does not run what is in its folder", folder=str(self._place.folder))
+            self._place.content = dict.fromkeys(self._place.content, b"")
+        return True
+
+    def _launch(self, note: str) -> None:
+        for name in (STATUS_SOCKET, HANDOVER_SOCKET):
+            (self._place.folder / name).unlink(missing_ok=True)
+        generation = self._write_generation(note)
+        self._clear_markers()
+        self._totals["starts"] += 1
+        process = Process.start(
+            [str(self._part.path), "-p", str(self._place.folder), "-c", MAIN],
+            name="nginx", cwd=self._place.folder, stdout=1, stderr=2, die_with_parent=False,
+        )  # fmt: skip
+        deadline = time.monotonic() + APPLY_TIMEOUT
+        while not (ask(self._place.folder, _VERSION_PATH) or "").startswith(generation):
+            if not process.alive():
+                self._explain_start()
+            if time.monotonic() > deadline:
+                process.stop(1.0)
+                raise ProxyUnavailable(f"nginx did not answer within {APPLY_TIMEOUT:g} s after its start")
+            time.sleep(_STEP)
+        identity = process.identity()
+        if identity is None:
+            raise ProxyUnavailable("nginx ended right after its start; see its error log")
+        self._process = process
+        self._settle(identity, generation)
+
+    def _settle(self, master: Identity, generation: str) -> None:
+        self._master, self._generation = master, generation
+        self._listeners = processes.listeners_of(master.pid)
+        self._known = processes.children(master.pid)
+        self._ages = {}
+
+    def _explain_start(self) -> NoReturn:
+        refusal = self._test(self._place.folder)
+        if refusal is None:
+            raise ProxyUnavailable("nginx ended right after its start; see its error log")
+        self._reject(refusal, self._place.folder)
+
+    def _reject(self, refusal: Refusal, folder: Path) -> NoReturn:
+        culprit = None
+        if refusal.file and refusal.file.startswith(f"{folder}/"):
+            culprit = refusal.file[len(str(folder)) + 1 :]
+        if "bind() to" in refusal.said:
+            raise ProxyUnavailable(f"nginx cannot listen: {refusal.said}; end what uses the address or choose another")
+        raise ConfigRejected(f"nginx refused: {refusal.said}", culprit=culprit)
+
+    def _end_orphans(self) -> None:
+        left = [identity for pid in self._known if (identity := Identity.of(pid)) and _is_worker(pid)]
+        left += [identity for identity in processes.orphans_of(self._place.folder) if identity not in left]
+        for identity in left:
+            # QUIT closes the listening sockets at once and lets requests in flight finish.
+            identity.send_signal(signal.SIGQUIT)
+        if not _wait(lambda: not any(processes.title(i.pid) == processes.WORKER for i in left), _ORPHAN_TIMEOUT):
+            for identity in left:
+                identity.send_signal(signal.SIGKILL)
+            _wait(lambda: not any(identity.alive() for identity in left), _ORPHAN_TIMEOUT)
+
+    # Applying
+
+    def apply(self, changes: Mapping[str, bytes | None], note: str) -> Proof:
+        """See `Control.apply`. The culprit of a `ConfigRejected` is a file name."""
+        began = self._clock()
+        master = self._master
+        if master is None or not master.alive():
+            raise ProxyUnavailable("nginx does not run")
+        before = self._place.content.get(GENERATION)
+        undo = self._place.write(changes)
+        mark = self._refusals_size()
+        generation = self._write_generation(note)
+        old = [pid for pid in processes.children(master.pid) if processes.title(pid) == processes.WORKER]
+        try:
+            ready_at = self._reload(master, old, mark)
+        except ConfigRejected:
+            self._place.write({**undo, GENERATION: before})
+            raise
+        self._retire(old)
+        effective_at = self._prove(master, generation, old)
+        self._outdate()
+        self._generation = generation
+        self._known = processes.children(master.pid)
+        self._totals["reloads"] += 1
+        detail = f"ready {1000 * (ready_at - began):.0f} ms, proven {1000 * (effective_at - began):.0f} ms"
+        return Proof(applying_at=began, effective_at=effective_at, let_go_at=self._clock(), detail=detail)
+
+    def _write_generation(self, note: str) -> str:
+        generation = secrets.token_hex(4)
+        marker = str(self._place.folder / "outdated" / generation)
+        self._place.write({GENERATION: self._renderer.generation(marker, f"{generation} {note}")})
+        return generation
+
+    def _reload(self, master: Identity, old: list[int], mark: int) -> float:
+        """Until every new worker is ready. Raises `ConfigRejected`, `ProxyUnavailable`."""
+        if not master.send_signal(signal.SIGHUP):
+            raise ProxyUnavailable("nginx ended before it could be reloaded")
+        deadline = time.monotonic() + APPLY_TIMEOUT
+        while True:
+            # A worker takes this title when it is about to enter its event loop.
+            fresh = [p for p in processes.children(master.pid) if p not in old and _is_ready(p)]
+            if len(fresh) >= self._workers:
+                return self._clock()
+            refusal = self._refused_since(mark)
+            if refusal is not None:
+                self._reject(refusal, self._place.folder)
+            if not master.alive():
+                raise ProxyUnavailable("nginx ended while it was reloaded")
+            if time.monotonic() > deadline:
+                raise ProxyUnavailable(f"nginx did not start new workers within {APPLY_TIMEOUT:g} s")
+            time.sleep(_STEP)
+
+    def _retire(self, old: list[int]) -> None:
+        age = max(self._ages.values(), default=0) + 1
+        for pid in old:
+            self._ages[pid] = age
+            identity = Identity.of(pid)
+            if identity is not None:
+                # Where we may not signal it, the master does so 100 ms after the start of the new ones.
+                with contextlib.suppress(PermissionError):
+                    identity.send_signal(signal.SIGQUIT)
+
+    def _prove(self, master: Identity, generation: str, old: list[int]) -> float:
+        """The time from which no old worker accepts and the new configuration answers."""
+        deadline = time.monotonic() + APPLY_TIMEOUT
+        while any(processes.accepts(pid, self._listeners) for pid in old):
+            self._still(master, deadline, "an old worker of nginx still accepts connections")
+        at = self._clock()
+        while not (ask(self._place.folder, _VERSION_PATH) or "").startswith(generation):
+            self._still(master, deadline, "nginx does not answer with the new configuration")
+            at = self._clock()
+        return at
+
+    def _still(self, master: Identity, deadline: float, what: str) -> None:
+        if not master.alive():
+            raise ProxyUnavailable("nginx ended while it was reloaded")
+        if time.monotonic() > deadline:
+            raise ProxyUnavailable(f"{what} after {APPLY_TIMEOUT:g} s")
+        time.sleep(_STEP)
+
+    def _outdate(self) -> None:
+        with contextlib.suppress(OSError):
+            (self._place.folder / "outdated" / self._generation).touch()
+
+    def _refusals_size(self) -> int:
+        try:
+            return (self._place.folder / REFUSALS).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def _refused_since(self, mark: int) -> Refusal | None:
+        if self._refusals_size() <= mark:
+            return None
+        with (self._place.folder / REFUSALS).open("rb") as log:
+            log.seek(mark)
+            return read_refusal(log.read().decode(errors="replace"))
+
+    # Checking aside
+
+    def check(self, files: Mapping[str, bytes]) -> None:
+        """Have nginx read these host files alone, aside. Raises `ConfigRejected` with the file as culprit."""
+        aside = self._place.folder / "check"
+        shutil.rmtree(aside, ignore_errors=True)
+        for name in ("hosts", "tmp"):
+            (aside / name).mkdir(parents=True)
+        longest = max((len(name) for name in files), default=0)
+        default = any(b"default_server" in data for data in files.values())
+        (aside / MAIN).write_bytes(self._renderer.scratch(len(files), longest, default=default))
+        (aside / GENERATION).write_bytes(self._renderer.generation("/nowhere", "check"))
+        for name, data in files.items():
+            (aside / name).write_bytes(data)
+        refusal = self._test(aside)
+        if refusal is not None:
+            self._reject(refusal, aside)
+
+    def _test(self, folder: Path) -> Refusal | None:
+        command = [str(self._part.path), "-t", "-q", "-p", str(folder), "-c", MAIN]
+        try:
+            said = subprocess.run(
+                command, cwd=folder, capture_output=True, text=True, errors="replace",
+                timeout=_CHECK_TIMEOUT, check=False, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        except (OSError, subprocess.SubprocessError) as error:
+            raise ProxyUnavailable(f"{self._part.path} cannot check a configuration: {error}") from error
+        if said.returncode == 0:
+            return None
+        return read_refusal(said.stderr) or Refusal(said=said.stderr.strip() or "without saying why")
+
+    # Tending and ending
+
+    def tend(self) -> dict[str, float]:
+        """See `Control.tend`."""
+        old = self._old_workers()
+        for pid in overdue(old, self._bounds):
+            identity = Identity.of(pid)
+            if identity is not None and identity.send_signal(signal.SIGTERM):
+                self._totals["old_workers_ended"] += 1
+        if not old:
+            self._clear_markers()
+        return {**self._totals, "old_workers": float(len(old)), "old_bytes": float(sum(w.memory for w in old))}
+
+    def _old_workers(self) -> list[OldWorker]:
+        if self._master is None:
+            return []
+        present = processes.children(self._master.pid)
+        self._known = present
+        self._ages = {pid: age for pid, age in self._ages.items() if pid in present}
+        return [
+            OldWorker(pid=pid, generation=self._ages.get(pid, 0), memory=processes.resident(pid))
+            for pid in present
+            if processes.title(pid) == processes.LEAVING
+        ]
+
+    def _clear_markers(self) -> None:
+        for marker in (self._place.folder / "outdated").iterdir():
+            marker.unlink(missing_ok=True)
+
+    def stop(self, timeout: float) -> None:
+        """See `Control.stop`."""
+        master, self._master = self._master, None
+        if master is None:
+            return
+        master.send_signal(signal.SIGQUIT)
+        if not _wait(lambda: not master.alive(), timeout):
+            master.send_signal(signal.SIGTERM)
+            if not _wait(lambda: not master.alive(), _ORPHAN_TIMEOUT):
+                master.send_signal(signal.SIGKILL)
+                self._end_orphans()
+        if self._process is not None:
+            self._process.wait(_ORPHAN_TIMEOUT)
+            self._process = None
+
+    def leave(self) -> None:
+        """See `Control.leave`."""
+        if self._process is not None:
+            _left_running.append(self._process)
+        self._process = self._master = None
+
+
+def _is_worker(pid: int) -> bool:
+    return processes.title(pid).startswith(processes.WORKER)
+
+
+def _is_ready(pid: int) -> bool:
+    return processes.title(pid) == processes.WORKER
+
+
+def _wait(condition: Callable[[], bool], timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_STEP)
+    return True

@@ -1,0 +1,115 @@
+"""Looking at nginx's processes through /proc: the master that is ours, its workers, and which still accept. Shell."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from pathlib import Path
+
+from interlock.runtime.process import Identity
+
+WORKER = "nginx: worker process"
+LEAVING = "nginx: worker process is shutting down"
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_LISTEN = "0A"
+_SOCKET = re.compile(r"socket:\[(\d+)\]")
+
+
+def title(pid: int) -> str:
+    """What the process calls itself; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").strip().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def children(pid: int) -> list[int]:
+    """The children of a process, oldest first; empty when it is gone."""
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        # Either the process is gone or the kernel was built without this file.
+        return [other for other in _all() if _parent(other) == pid] if Identity.of(pid) else []
+    except OSError:
+        return []
+
+
+def sockets(pid: int) -> set[int] | None:
+    """Inodes of the sockets that a process holds; None where we may not look."""
+    inodes = set()
+    try:
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                found = _SOCKET.fullmatch(str(Path(entry.path).readlink()))
+                if found:
+                    inodes.add(int(found[1]))
+    except FileNotFoundError:
+        return set()
+    except OSError:
+        return None
+    return inodes
+
+
+def accepts(pid: int, listeners: set[int]) -> bool:
+    """Whether a worker takes new connections on one of these sockets (inodes).
+
+    Its title says that it leaves a moment before it closes them, so they are looked at where we may.
+    """
+    return title(pid) == WORKER or bool((sockets(pid) or set()) & listeners)
+
+
+def listeners_of(pid: int) -> set[int]:
+    """Inodes of the TCP sockets on which a process listens. Costs a look at every connection: ask once."""
+    inodes: set[int] = set()
+    for name in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == _LISTEN:
+                    inodes.add(int(fields[9]))
+    return inodes & (sockets(pid) or set())
+
+
+def resident(pid: int) -> int:
+    """Bytes that a process holds in memory by itself, without what it shares; 0 when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/statm").read_text().split()
+    except OSError:
+        return 0
+    return (int(fields[1]) - int(fields[2])) * _PAGE
+
+
+def master_of(folder: Path) -> Identity | None:
+    """The running nginx that serves from this folder; None when there is none."""
+    try:
+        pid = int((folder / "nginx.pid").read_text())
+    except (OSError, ValueError):
+        return None
+    identity = Identity.of(pid)
+    if identity is None or "master process" not in title(pid) or f"-p {folder} " not in title(pid) + " ":
+        return None
+    return identity
+
+
+def orphans_of(folder: Path) -> list[Identity]:
+    """Workers that outlived the master of this folder: they hold the listening sockets and would go on for ever."""
+    found = []
+    for pid in _all():
+        with contextlib.suppress(OSError):
+            if title(pid).startswith(WORKER) and Path(f"/proc/{pid}/cwd").readlink() == folder:
+                identity = Identity.of(pid)
+                if identity is not None and "nginx: master" not in title(_parent(pid)):
+                    found.append(identity)
+    return found
+
+
+def _all() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208  # a hundred names, not paths
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+    except (OSError, IndexError):
+        return 0

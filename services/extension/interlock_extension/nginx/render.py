@@ -1,0 +1,204 @@
+"""Views to nginx's files: one per virtual host, and the few that belong to none. Pure; templates come with the package.
+
+Templates take `Token`s and integers only: a value that has not been through `escape` ends the rendering.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from hashlib import blake2s
+
+import jinja2
+import msgspec
+
+from interlock.errors import ConfigRejected
+from interlock.model.routing import DEFAULT_HOST, Route, Upstream
+from interlock_extension.nginx import escape
+from interlock_extension.nginx.config import KEEPALIVE_MIN_TIMEOUT_MS, NginxConfig
+from interlock_extension.nginx.escape import Token
+from interlock_extension.port import HostView
+
+STATUS_SOCKET = "status.sock"
+HANDOVER_SOCKET = "handover.sock"
+REFUSALS = "refusals.log"
+MAIN = "nginx.conf"
+GENERATION = "generation.conf"
+STATUS_PATH = "/nginx_status"
+
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,199}")
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What rendering needs to know besides the options. `listen`: `port` or `address:port`."""
+
+    listen: tuple[str, ...]
+    proxy_id: str
+    server_info: str
+    stub_status: bool
+    user: tuple[str, str] | None = None
+
+
+class NginxRenderer:
+    """Renders for one nginx. The same values give the same bytes."""
+
+    def __init__(self, config: NginxConfig, facts: Facts) -> None:
+        self._config = config
+        self._facts = facts
+        environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("interlock_extension.nginx"),
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            keep_trailing_newline=True,
+            autoescape=False,  # noqa: S701  # HTML's escaping is not nginx's: `_only_tokens` stands guard instead
+            finalize=_only_tokens,
+        )
+        self._main = environment.get_template("nginx.conf.j2")
+        self._host = environment.get_template("host.conf.j2")
+        self._generation = environment.get_template("generation.conf.j2")
+        source, _, _ = jinja2.PackageLoader("interlock_extension.nginx").get_source(environment, "503.html")
+        # One line, since a literal takes no control characters.
+        self._page = escape.interpolated(" ".join(source.split("\n")).strip())
+        self._fixed: dict[str, object] = {
+            "config": config,
+            "listen": [listen(port) for port in facts.listen],
+            "handover": Token(HANDOVER_SOCKET),
+            "handing_over": Token(environment.get_template("handing_over.j2").render().rstrip("\n")),
+            "page": self._page,
+            "zone_size": config.upstream_zone_size,
+        }
+
+    def file_of(self, host: str) -> str:
+        """`hosts/<host>.conf`; names that are no file names become a digest, `*.` becomes `_wild.`."""
+        return f"hosts/{_stem(host)}.conf"
+
+    def host(self, view: HostView) -> bytes:
+        """The upstreams and the server of one virtual host. Raises `ConfigRejected` that names it."""
+        name = view.host.host
+        try:
+            return self._host.render(self._fixed, **self._host_values(view)).encode()
+        except ConfigRejected as error:
+            raise ConfigRejected(f"host {name}: {error}", culprit=name) from error
+
+    def _host_values(self, view: HostView) -> dict[str, object]:
+        name, is_default = view.host.host, view.host.host == DEFAULT_HOST
+        served = {upstream.name: _upstream(upstream) for upstream in view.upstreams}
+        routes = [_route(route, served) for route in view.host.routes]
+        own_status = any(route.path.rstrip("/") == STATUS_PATH for route in view.host.routes)
+        return {
+            "upstreams": list(served.values()),
+            "server_name": Token("_") if is_default else escape.server_name(name),
+            "default_server": Token(" default_server" if is_default else ""),
+            "routes": routes,
+            "whole": any(route["folder"] == '"/"' for route in routes),
+            "status_page": Token("") if own_status else self._status_page(),
+        }
+
+    def shared(self, hosts: int, longest: int, *, default: bool) -> dict[str, bytes]:
+        """The main file. It changes only when the number or length of names crosses a power of two."""
+        return {MAIN: self._render_main(hosts, longest, default=default, scratch=False)}
+
+    def scratch(self, hosts: int, longest: int, *, default: bool) -> bytes:
+        """The main file for checking other files aside: it writes no log."""
+        return self._render_main(hosts, longest, default=default, scratch=True)
+
+    def _render_main(self, hosts: int, longest: int, *, default: bool, scratch: bool) -> bytes:
+        config = self._config
+        access = f"{escape.interpolated(config.access_log_path)} {config.log_format}"
+        return self._main.render(
+            self._fixed,
+            user=Token(" ".join(escape.quoted(word) for word in self._facts.user or ())),
+            error_log=Token("stderr") if scratch else escape.quoted(config.error_log_path),
+            refusals=Token("") if scratch else Token(REFUSALS),
+            access_log=Token("off") if scratch or config.access_log_path == "off" else Token(access),
+            dollar=Token(escape.DOLLAR),
+            bucket_size=bucket_size(longest),
+            hash_size=hash_size(hosts),
+            keepalive_timeout=escape.duration(config.keepalive_timeout),
+            keepalive_min_timeout=Token(f"{KEEPALIVE_MIN_TIMEOUT_MS}ms"),
+            client_max_body_size=escape.size(config.client_max_body_size),
+            client_body_buffer_size=escape.size(config.client_body_buffer_size),
+            client_header_buffer_size=escape.size(config.client_header_buffer_size),
+            large_client_header_buffers=escape.sizes(config.large_client_header_buffers),
+            client_body_timeout=escape.duration(config.client_body_timeout),
+            underscores=Token("on" if config.underscores_in_headers else "off"),
+            proxy_id=escape.interpolated(self._facts.proxy_id),
+            server_info=escape.interpolated(self._facts.server_info),
+            status=Token(STATUS_SOCKET),
+            status_page=self._status_page(),
+            catch_all=not default,
+        ).encode()
+
+    def generation(self, marker: str, version: str) -> bytes:
+        """The file that tells one generation of workers from the next.
+
+        `marker`: the absolute path whose existence says that this generation is outdated; `version`: what
+        `/interlock/version` answers.
+        """
+        return self._generation.render(
+            marker=escape.interpolated(marker), version=escape.interpolated(version)
+        ).encode()
+
+    def _status_page(self) -> Token:
+        if self._facts.stub_status:
+            body = "stub_status;\n        access_log off;"
+        else:
+            body = (
+                "access_log off;\n        default_type text/plain;\n"
+                '        return 501 "This nginx was built without its stub_status module.";'
+            )
+        return Token(f"    location = {STATUS_PATH} {{\n        {body}\n    }}")
+
+
+def _only_tokens(value: object) -> object:
+    if isinstance(value, Token | int) or value == "":
+        return value
+    raise ConfigRejected(f"{value!r} was about to be written without being escaped")
+
+
+def _stem(host: str) -> str:
+    if host == DEFAULT_HOST:
+        return "_default"
+    prefix, name = ("_wild.", host[2:]) if host.startswith("*.") else ("", host)
+    if _PLAIN.fullmatch(name):
+        return prefix + name
+    return f"_x{blake2s(host.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
+
+
+def _upstream(upstream: Upstream) -> dict[str, object]:
+    name = escape.identifier(upstream.name)
+    return {
+        "name": name,
+        "zone": Token(f"{name}_backend"),
+        "servers": sorted({escape.address(e.address, e.port) for e in upstream.endpoints}),
+    }
+
+
+def _route(route: Route, served: Mapping[str, object]) -> dict[str, object]:
+    bare = route.path.rstrip("/")
+    return {
+        "folder": escape.path(bare + "/"),
+        # The exact location keeps `/app` from being redirected to `/app/`, which is what a rewrite wants.
+        "exact": escape.path(bare) if bare else Token(""),
+        "upstream": escape.identifier(route.upstream) if route.upstream in served else Token(""),
+        "rewrite": bool(route.rewrite and bare and route.upstream in served),
+    }
+
+
+def listen(port: str) -> Token:
+    """`8080`, `address:8080` or `[v6]:8080` as nginx's listen parameter. Raises `ConfigRejected`."""
+    host, _, number = port.rpartition(":")
+    if not (number.isascii() and number.isdigit() and 0 < int(number) < 65536):
+        raise ConfigRejected(f"listen address {port!r}: write a port or address:port")
+    return escape.address(host.strip("[]"), int(number)) if host else Token(number)
+
+
+def bucket_size(longest: int) -> int:
+    """Bytes of a hash bucket that holds the longest name: 128 (as Interlock's) or the next power of two."""
+    need = 8 + 8 + 2 + longest + 8
+    return max(128, 1 << (need - 1).bit_length())
+
+
+def hash_size(hosts: int) -> int:
+    """Buckets that nginx may use: at least twice the names, so that it finds a fit at once."""
+    return max(1024, 1 << max(0, 2 * hosts - 1).bit_length())

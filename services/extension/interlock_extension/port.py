@@ -1,0 +1,113 @@
+"""The contract of an extension: what any kind of proxy must offer, and the values that cross the line.
+
+`Renderer` is pure: values in, bytes out. `Control` is the shell around one proxy. The worker knows only these; a
+third party registers its own `Extension` under the entry point group `interlock.extensions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Protocol
+
+import msgspec
+
+from interlock.model.routing import Upstream, VirtualHost
+
+Started = Literal["started", "adopted"]
+
+
+class HostView(msgspec.Struct, frozen=True, kw_only=True):
+    """One virtual host as it is to be served: its policy, and its upstreams with only the endpoints to use.
+
+    `upstreams` is in the order of the routes; an upstream without a usable endpoint is left out.
+    """
+
+    host: VirtualHost
+    upstreams: tuple[Upstream, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        """Whether any path of it can be served."""
+        return bool(self.upstreams)
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """What a proven apply took. Unix seconds.
+
+    `effective_at`: new connections and requests meet only the new configuration. `let_go_at`: nothing that the new
+    configuration leaves out can be sent a request any more, on connections that were idle before either.
+    """
+
+    applying_at: float
+    effective_at: float
+    let_go_at: float
+    detail: str = ""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What an extension is told. `folder` is its own. `options`: the extension's, by Interlock's names."""
+
+    folder: Path
+    listen: tuple[str, ...] = ("8080",)
+    binary: str = ""
+    proxy_id: str = ""
+    server_info: str = ""
+    options: dict[str, object] = {}
+
+
+class Renderer(Protocol):
+    """Values to files; pure. File names are relative to the proxy's folder."""
+
+    def file_of(self, host: str) -> str:
+        """The file that holds a virtual host."""
+
+    def host(self, view: HostView) -> bytes:
+        """That file's content. Raises `ConfigRejected` for a value that cannot be written safely."""
+
+    def shared(self, hosts: int, longest: int, *, default: bool) -> dict[str, bytes]:
+        """The files that belong to no single host.
+
+        `hosts`: how many there are; `longest`: the longest name's characters; `default`: whether the virtual host
+        `DEFAULT_HOST` is among them.
+        """
+
+
+class Control(Protocol):
+    """One proxy, owned or adopted. Not for several threads."""
+
+    def start(self, files: Mapping[str, bytes]) -> Started:
+        """Adopt the running proxy, or start it with exactly `files`. Raises `ConfigRejected`, `ProxyUnavailable`."""
+
+    def installed(self) -> dict[str, bytes]:
+        """The files that the running proxy was given."""
+
+    def apply(self, changes: Mapping[str, bytes | None], note: str) -> Proof:
+        """Bring changed files (None: gone) into effect and prove it.
+
+        Raises `ConfigRejected` (what ran before still runs, its files are back) and `ProxyUnavailable` (not proven;
+        the files stay, for the next start).
+        """
+
+    def alive(self) -> bool:
+        """Whether the proxy runs."""
+
+    def tend(self) -> dict[str, float]:
+        """Bound what old generations hold; called about once a second. Gauges and totals to report."""
+
+    def stop(self, timeout: float) -> None:
+        """End the proxy; requests in flight may finish within `timeout` seconds."""
+
+    def leave(self) -> None:
+        """Let go of the proxy; it goes on serving."""
+
+
+class Extension(Protocol):
+    """What an entry point of `interlock.extensions` names."""
+
+    @property
+    def name(self) -> str:
+        """As on the command line."""
+
+    def open(self, settings: Settings) -> tuple[Renderer, Control]:
+        """Raises `ConfigError` and `PartMissing`."""
