@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from interlock.bus.connection import Bus
 from support.bus_servers import Server, redis7_binary, valkey_binary
 

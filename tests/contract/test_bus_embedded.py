@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from interlock.bus.connection import Bus
 from interlock.bus.embedded import EmbeddedServer
 from interlock.errors import BusUnavailable, PartMissing

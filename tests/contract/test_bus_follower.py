@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from interlock.bus import keys
 from interlock.bus.connection import Bus
 from interlock.bus.follower import Follower

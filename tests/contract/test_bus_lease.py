@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+
 from interlock.bus import keys
 from interlock.bus.connection import Bus
 from interlock.bus.lease import Lease, LeaseKeeper

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from interlock.bus import keys
 from interlock.bus.connection import Bus
 from interlock.bus.state import Retention, StateWriter, entry_of, snapshot_of

@@ -6,6 +6,7 @@ import json
 
 import msgspec
 from click.testing import CliRunner
+
 from interlock.bus import keys
 from interlock.bus.connection import Bus
 from interlock.bus.env import RegionEnv

@@ -1,0 +1,105 @@
+"""Which suites run here, which are left out and why: said at the end of every run, never silently.
+
+A suite is a mark of pyproject.toml. Some need a part that a bare machine lacks: without the part they are skipped, and
+where CI is set they fail, because CI leaves nothing out. Others take their time: `make test` deselects them, and each
+has a make target of its own; the longest run only when the `-m` expression names them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import pytest
+
+
+class Suite(NamedTuple):
+    """A mark that may be left out. `missing` says what this machine lacks for it, and the remedy; None: nothing."""
+
+    mark: str
+    why: str
+    missing: Callable[[], str | None] = lambda: None
+
+
+def _no_root() -> str | None:
+    return None if os.geteuid() == 0 else "needs root; run it as root"
+
+
+def _no_redis7() -> str | None:
+    binary = shutil.which("redis-server")
+    if binary is None:
+        return "no redis-server here; Debian: apt-get install redis-server"
+    says = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"v=(\d+)", says)
+    return None if found and int(found[1]) >= 7 else f"redis-server here is older than 7 ({says.strip() or binary})"
+
+
+def _no_docker_cli() -> str | None:
+    return None if shutil.which("docker") else "no docker command here; Debian: apt-get install docker.io"
+
+
+SUITES = (
+    Suite("root", "needs root", _no_root),
+    Suite("redis7", "needs redis-server 7", _no_redis7),
+    Suite("docker_cli", "needs the docker command line", _no_docker_cli),
+    Suite("load", "takes minutes; make load"),
+    Suite("chaos", "takes minutes; make load"),
+    Suite("soak", "takes hours; make soak"),
+    Suite("bench", "measures, proves nothing; make bench"),
+)
+# Left out of a plain `pytest` too: nobody who types that means to wait for hours.
+_ONLY_WHEN_NAMED = ("soak", "bench")
+
+_left_out: Counter[tuple[str, str]] = Counter()
+_lacking: dict[str, str | None] = {}
+
+
+def _lacks(suite: Suite) -> str | None:
+    if suite.mark not in _lacking:
+        _lacking[suite.mark] = suite.missing()
+    return _lacking[suite.mark]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Drop the suites that must be asked for."""
+    asked = str(config.getoption("markexpr"))
+    dropped = [i for i in items if any(i.get_closest_marker(m) and m not in asked for m in _ONLY_WHEN_NAMED)]
+    if dropped:
+        items[:] = [i for i in items if i not in set(dropped)]
+        config.hook.pytest_deselected(items=dropped)
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Note what `-m` or we left out. What `-k` left out on purpose carries no mark, and is nobody's suite."""
+    for item in items:
+        for suite in SUITES:
+            if item.get_closest_marker(suite.mark):
+                _left_out[suite.mark, suite.why] += 1
+                break
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a part that is not here; in CI, fail."""
+    for suite in SUITES:
+        reason = _lacks(suite) if item.get_closest_marker(suite.mark) else None
+        if reason and os.environ.get("CI"):
+            pytest.fail(f"{suite.mark}: {reason} (CI leaves nothing out)", pytrace=False)
+        if reason:
+            _left_out[suite.mark, reason] += 1
+            pytest.skip(f"{suite.mark}: {reason}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which suites were left out, how many tests each, and why."""
+    if not _left_out:
+        return
+    terminalreporter.section("left out")
+    for (mark, why), count in sorted(_left_out.items()):
+        terminalreporter.line(f"{mark:<12}{count:>4} test{'s' if count > 1 else ' '}   {why}")
