@@ -6,6 +6,7 @@ other; what makes a late owner harmless is the token, which every partition chec
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 import time
@@ -24,6 +25,9 @@ TTL = 1.5
 RENEW = 0.5
 """Seconds between renewals."""
 
+_AFTER = 0.01
+"""Seconds to wait past the end of another's term."""
+
 _take = load("lease", roomy=True)
 _give = load("release", roomy=True)
 
@@ -41,6 +45,8 @@ class Lease:
         self._token: Token | None = None
         self._until = 0.0
         self._last_epoch = 0
+        self.free_in = math.inf
+        """Seconds until another's term would end, as the last `acquire` was told; infinite where there is none."""
 
     @property
     def token(self) -> Token | None:
@@ -55,6 +61,7 @@ class Lease:
     def acquire(self, min_epoch: int = 0) -> Token | None:
         """Takes or renews the lease; None while another holds it. A new term's epoch exceeds `min_epoch`."""
         began = time.monotonic()
+        self.free_in = math.inf
         answer = self._bus.run(
             _take,
             [self.key],
@@ -62,6 +69,7 @@ class Lease:
         )
         if int(answer[0]) != 1:
             self._token = None
+            self.free_in = int(answer[2]) / 1000
             return None
         self._token = Token(epoch=int(answer[1]), nonce=answer[2].decode())
         self._last_epoch = self._token.epoch
@@ -152,7 +160,8 @@ class LeaseKeeper:
                 if self._stop.is_set():
                     return
                 self._renew(lease)
-            self._wake.wait(RENEW)
+            # A living owner renews long before its end, so a term about to end is an owner that is gone.
+            self._wake.wait(min([RENEW, *(lease.free_in + _AFTER for lease in leases)]))
 
     def _renew(self, lease: Lease) -> None:
         try:

@@ -169,7 +169,7 @@ def test_two_planners_share_and_a_killed_ones_clusters_are_taken_over(server: Se
                 each.change(shop_at("10.0.1.7"))
             for each in pens:
                 eventually(lambda each=each: shop_is_at(each, "10.0.1.7"))
-            assert time.monotonic() - killed < 2.2
+            assert time.monotonic() - killed < 2.0
             one.wait()
 
 

@@ -35,6 +35,12 @@ def test_services_that_share_a_host_merge() -> None:
     assert not plan.problems
 
 
+def test_endpoints_are_sorted_by_service_and_task_whoever_is_older() -> None:
+    old = service("z-old", task("t2", "10.0.1.2"), task("t1", "10.0.1.1"), hosts="a.com")
+    young = service("a-young", task("t3", "10.0.1.3"), hosts="a.com", created="2024-06-01T10:00:00Z")
+    assert addresses(scratch([old, young]), "a.com") == ["10.0.1.3", "10.0.1.1", "10.0.1.2"]
+
+
 def test_paths_of_a_host_have_upstreams_of_their_own_longest_first() -> None:
     plan = scratch(
         [

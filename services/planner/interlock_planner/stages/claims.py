@@ -53,7 +53,7 @@ def age_of(service: Service) -> tuple[str, str, str]:
     Docker leaves out the final zeros of the fraction, so the text itself would sort 0.5Z after 0.51Z.
     """
     seconds, _, fraction = service.created.removesuffix("Z").partition(".")
-    return seconds, fraction.ljust(9, "0"), service.id
+    return seconds, fraction, service.id
 
 
 def _endpoints(service: Service, routing: Routing) -> tuple[Endpoint, ...] | Problem:
