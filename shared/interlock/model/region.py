@@ -1,4 +1,4 @@
-"""What a region's watcher says of Docker and of itself; kept in the region's facts, shown by `interlock status`."""
+"""What a region's watcher says of itself; kept on the bus for `status`, the gateway and alerts."""
 
 from __future__ import annotations
 
@@ -6,23 +6,27 @@ import msgspec
 
 
 class WatcherStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The acting watcher of a region. Times in Unix seconds, durations in seconds.
+    """The state of the watcher that acts for a region. Times in Unix seconds, durations in seconds.
 
-    `stale_since`: since when Docker has not answered as it should; None while all is fresh. What is stale is still
-    served. `poll_interval`: the interval in force, which is the wanted one stretched to bound the cost.
+    `at`: when this was written, at least every few seconds; an old one means that no watcher acts. `stale_since`: since
+    when what is on the bus may not be what Docker has (nothing is withdrawn meanwhile); None while it is fresh, and
+    `reason` says why. `poll_interval`: the interval in force, which may be stretched. `unreadable`: services whose
+    objects made no sense, by id, with the reason; their last good state stays.
     """
 
     owner: str
     at: float
-    docker: str = ""
+    docker_url: str = ""
+    docker_reachable: bool = False
+    events_connected: bool = False
     api_version: str = ""
-    services: int = 0
-    tasks: int = 0
-    nodes: int = 0
-    unsettled: int = 0
-    poll_interval: float = 0.0
-    listed_at: float | None = None
+    engine_version: str = ""
+    last_listing: float | None = None
     listing_seconds: float = 0.0
+    poll_interval: float = 0.0
     stale_since: float | None = None
-    stale_reason: str = ""
+    reason: str = ""
+    services: int = 0
+    unsettled: int = 0
+    unreadable: dict[str, str] = {}
     counters: dict[str, float] = {}

@@ -36,6 +36,7 @@ class Lifecycle:
         self._log = get_logger(service=service)
         self._threads: list[threading.Thread] = []
         self._closers: list[tuple[str, Callable[[], None]]] = []
+        self._stoppers: list[Callable[[], None]] = []
         self._signal_count = 0
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
@@ -53,6 +54,10 @@ class Lifecycle:
         self._threads.append(thread)
         thread.start()
         return thread
+
+    def on_stop(self, interrupt: Callable[[], None]) -> None:
+        """Call `interrupt` when stopping begins, before threads are joined: it ends reads that block."""
+        self._stoppers.append(interrupt)
 
     def on_close(self, name: str, close: Callable[[], None]) -> None:
         """Call `close` after all threads ended; the last registered is called first."""
@@ -72,6 +77,8 @@ class Lifecycle:
     def close(self) -> int:
         """Stop, join and close at once; the exit status. Called by `wait`; may be called again."""
         self.stop.set()
+        while self._stoppers:
+            self._guarded("an interrupt", self._stoppers.pop())
         deadline = time.monotonic() + _JOIN
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -79,13 +86,15 @@ class Lifecycle:
                 self._log.warning("a thread did not stop", thread=thread.name)
         self._threads.clear()
         while self._closers:
-            name, close = self._closers.pop()
-            try:
-                close()
-            except Exception:  # noqa: BLE001  # one closer must not keep the others from closing
-                self._log.exception("closing failed", what=name)
+            self._guarded(*self._closers.pop())
         self._end_watch()
         return 1 if self.failed else 0
+
+    def _guarded(self, name: str, close: Callable[[], None]) -> None:
+        try:
+            close()
+        except Exception:  # noqa: BLE001  # one closer must not keep the others from closing
+            self._log.exception("closing failed", what=name)
 
     def _end_watch(self) -> None:
         if self._done.is_set():

@@ -1,1 +1,1 @@
-"""sync"""
+"""Pure pieces of keeping two sides in step. No I/O, no threads; the clock is an argument."""

@@ -1,0 +1,86 @@
+"""The watcher put together: Docker on one side, the bus on the other. The only module that names them all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import msgspec
+
+from interlock.bus.connection import Bus
+from interlock.model.region import WatcherStatus
+from interlock.runtime.lifecycle import Lifecycle
+from interlock.runtime.metrics import Metrics
+from interlock_watcher.docker_source import DockerSource, Tls
+from interlock_watcher.exported import StatusCollector
+from interlock_watcher.publish import Publisher
+from interlock_watcher.watch import Watch
+
+
+class WatcherOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a watcher is told. `poll_interval` in seconds; `name` shows in leases and status."""
+
+    docker_url: str
+    bus_url: str
+    region: str = "default"
+    poll_interval: float = 3.0
+    name: str = "watcher"
+    tls: Tls | None = None
+
+
+class Watcher:
+    """One watcher. Its threads belong to `lifecycle`; raises ConfigError for a URL that cannot be used."""
+
+    def __init__(self, options: WatcherOptions, lifecycle: Lifecycle, metrics: Metrics | None = None) -> None:
+        self.options = options
+        self._lifecycle = lifecycle
+        self._bus = Bus.connect(options.bus_url, name=f"watcher-{options.name}")
+        self.publisher = Publisher(self._bus, options.region, options.name, lifecycle.stop, status=self.status)
+        self.watch = Watch(
+            lambda: DockerSource(options.docker_url, tls=options.tls),
+            self.publisher,
+            lifecycle.stop,
+            poll_interval=options.poll_interval,
+            region=options.region,
+        )
+        self.publisher.watch = self.watch
+        if metrics is not None:
+            metrics.registry.register(StatusCollector(lambda: self.status(options.name, self.publisher.counters)))
+
+    def start(self) -> Watcher:
+        """Start the loops."""
+        lifecycle = self._lifecycle
+        lifecycle.on_close("bus", self._bus.close)
+        lifecycle.on_stop(self.watch.close)
+        lifecycle.on_stop(self.publisher.poke)
+        lifecycle.spawn("watcher-publish", self.publisher.run)
+        lifecycle.spawn("watcher-listings", self.watch.list_all)
+        lifecycle.spawn("watcher-events", self.watch.follow_events)
+        lifecycle.spawn("watcher-reads", self.watch.read_hinted)
+        return self
+
+    def status(self, owner: str, counters: Mapping[str, float]) -> WatcherStatus:
+        """The status record as of now; `counters` are the publisher's."""
+        now = time.time()
+        watch = self.watch
+        with watch.lock:
+            health = watch.health
+            since, why = health.stale(now)
+            return WatcherStatus(
+                owner=owner,
+                at=now,
+                docker_url=self.options.docker_url,
+                docker_reachable=health.last_listing is not None and health.failing_since is None,
+                events_connected=health.events_connected,
+                api_version=watch.api_version,
+                engine_version=watch.engine_version,
+                last_listing=health.last_listing,
+                listing_seconds=health.listing_seconds,
+                poll_interval=health.poll_interval,
+                stale_since=since,
+                reason=why,
+                services=watch.view.count,
+                unsettled=watch.view.unsettled,
+                unreadable=dict(watch.view.unreadable),
+                counters={**health.counters, **counters},
+            )

@@ -1,0 +1,276 @@
+"""Writing the region's services to the bus, under the region's lease: one thread, which owns every partition's writer.
+
+It forwards at once when idle; what changes while it writes is folded to the latest of each service. In a new term it
+first raises every fence, then waits for a listing that began later, then replaces every cluster. After any doubt about
+the bus it replaces, which compares with what the bus holds and not with memory.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from interlock.bus import keys
+from interlock.bus.connection import Bus
+from interlock.bus.env import RegionEnv
+from interlock.bus.fields import read_services
+from interlock.bus.lease import LeaseKeeper
+from interlock.bus.registry import Registry
+from interlock.bus.state import StateWriter
+from interlock.errors import BusError, Diverged, Fenced
+from interlock.model.names import Cluster
+from interlock.model.region import WatcherStatus
+from interlock.model.version import Token
+from interlock.runtime.logging import get_logger
+from interlock.sync.coalesce import Coalescer
+from interlock.wire import codec
+from interlock.wire.trail import Cause, CauseKind, Trail
+from interlock_watcher import placement
+from interlock_watcher.watch import Watch
+
+STATUS_EVERY = 1.0
+_RETRY, _RETRY_MOST = 0.2, 1.0
+
+
+class Publisher:
+    """The region's writer. `status` makes the status record; `watch` is given before `run`."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        region: str,
+        name: str,
+        stop: threading.Event,
+        *,
+        status: Callable[[str, Mapping[str, float]], WatcherStatus],
+    ) -> None:
+        self.watch: Watch
+        self.leases = LeaseKeeper(bus, name, self._lease_changed)
+        self._lease_key = keys.region_lease(region, "watcher")
+        self._bus, self._region, self._stop, self._status = bus, region, stop, status
+        self._registry = Registry(bus)
+        self._env = RegionEnv(bus, region)
+        self._lock = threading.Lock()
+        self._pending: Coalescer[str] = Coalescer()
+        self._listed_ticket = 0
+        self._verify_wanted = False
+        self._wake = threading.Event()
+        self._counters: dict[str, float] = {}
+        self._log = get_logger(service="watcher", region=region)
+        self._told = 0.0
+        self._told_status: WatcherStatus | None = None
+        self._retry = _RETRY
+        # The present term: its token, and whether every cluster has been replaced in it.
+        self._acting: Token | None = None
+        self._replaced = False
+        self._doubt = False
+        self._awaited = 0
+        self._writers: dict[Cluster, StateWriter] = {}
+        self._placed: dict[str, Cluster] = {}
+
+    @property
+    def acting(self) -> bool:
+        """Whether this watcher writes for the region now."""
+        return self._acting is not None and self._replaced
+
+    @property
+    def counters(self) -> dict[str, float]:
+        """What was done so far."""
+        return {**self._counters, "changes_folded": float(self._pending.folded)}
+
+    def poke(self) -> None:
+        """Have the loop look at the stop event."""
+        self._wake.set()
+
+    def offer(self, changes: Mapping[str, Trail]) -> None:
+        """These services changed, and why. Called by the loops of `watch`."""
+        with self._lock:
+            self._pending.offer(changes)
+        self._wake.set()
+
+    def listed(self, ticket: int) -> None:
+        """A listing that began with this ticket has been applied."""
+        with self._lock:
+            self._listed_ticket = max(self._listed_ticket, ticket)
+            self._verify_wanted = True
+        self._wake.set()
+
+    def run(self) -> None:
+        """Loop: hold the lease, publish what changed, look after what was published."""
+        self.leases.start()
+        self.leases.want(self._lease_key)
+        try:
+            while not self._stop.is_set():
+                self._wake.wait(STATUS_EVERY)
+                self._wake.clear()
+                self._turn_guarded()
+        finally:
+            self.leases.close()
+
+    def _turn_guarded(self) -> None:
+        try:
+            self._turn()
+            self._retry = _RETRY
+        except Fenced as error:
+            self._log.warning("another watcher has written; leasing again", error=str(error))
+            self._count("fenced")
+            self._forget_term()
+            self.leases.outbid(self._lease_key, error.seen)
+        except BusError as error:
+            if not self._doubt:
+                self._log.warning("the bus cannot be written; going on with what is known", error=str(error))
+            self._count("bus_failures")
+            self._doubt = True
+            self._stop.wait(self._retry)
+            self._retry = min(2 * self._retry, _RETRY_MOST)
+            self._wake.set()
+
+    def _turn(self) -> None:
+        token = self.leases.token(self._lease_key)
+        if token is None:
+            if self._acting is not None:
+                self._log.warning("the lease was lost; standing by")
+                self._forget_term()
+            return
+        if token != self._acting:
+            self._begin_term(token)
+        if not self._replaced:
+            self._replace_when_listed(token)
+        elif self._doubt:
+            self._replace_all(token, self._trail("resync", "the bus was in doubt"))
+        else:
+            self._publish_pending(token)
+            self._verify(token)
+        self._tell(token)
+
+    def _begin_term(self, token: Token) -> None:
+        self._forget_term()
+        for cluster in self._registry.clusters(self._region):
+            writer = self._writer(cluster)
+            writer.fence(token)
+            # Since when tasks drain is the one thing that Docker cannot tell us again.
+            services, _ = read_services(writer.read().fields)
+            self.watch.seed_drains(services.values())
+        self._acting = token
+        self._awaited = self.watch.request_listing()
+        self._count("terms")
+        self._log.info("acting for the region", epoch=token.epoch)
+
+    def _replace_when_listed(self, token: Token) -> None:
+        with self._lock:
+            listed = self._listed_ticket > self._awaited
+        if not listed:
+            return
+        self._replace_all(token, self._trail("lease", "a new term"))
+        self._replaced = True
+        self._log.info("every cluster is published", clusters=len(self._writers), services=len(self._placed))
+
+    def _replace_all(self, token: Token, trail: Trail) -> None:
+        with self._lock:
+            waiting = self._pending.take()
+        if waiting:
+            trail = placement.merged(waiting.values())
+        whole = placement.by_cluster(self._region, self.watch.everything())
+        known = set(self._registry.clusters(self._region))
+        for cluster in whole.keys() - known:
+            self._registry.register(cluster)
+        clusters = sorted(known | whole.keys() | self._writers.keys())
+        held = {cluster: self._writer(cluster).read().fields for cluster in clusters}
+        for cluster, changes in placement.arrivals(whole, held).items():
+            self._write(cluster, changes, whole[cluster], token, trail)
+        for cluster in clusters:
+            self._replace(cluster, whole.get(cluster, {}), token, trail)
+        self._placed = {id_: cluster for cluster, fields in whole.items() for id_ in fields}
+        self._doubt = False
+
+    def _publish_pending(self, token: Token) -> None:
+        with self._lock:
+            trails = self._pending.take()
+        if not trails:
+            return
+        # Whatever fails from here on is made good by replacing everything.
+        self._doubt = True
+        present = self.watch.present(trails)
+        for step in placement.steps(self._region, present, trails, self._placed):
+            if step.cluster not in self._writers:
+                self._registry.register(step.cluster)
+            self._write(step.cluster, step.changes, None, token, step.trail)
+        for id_, service in present.items():
+            if service is None:
+                self._placed.pop(id_, None)
+            else:
+                self._placed[id_] = placement.cluster_of(self._region, service)
+        self._doubt = False
+
+    def _write(
+        self,
+        cluster: Cluster,
+        changes: Mapping[str, bytes | None],
+        whole: Mapping[str, bytes] | None,
+        token: Token,
+        trail: Trail,
+    ) -> None:
+        try:
+            version = self._writer(cluster).write(changes, token=token, trail=trail.hop("published", time.time()))
+        except Diverged:
+            self._count("diverged")
+            if whole is None:
+                whole = self._whole(cluster)
+            self._replace(cluster, whole, token, trail)
+        else:
+            self._count("changes_published", len(changes) if version else 0)
+
+    def _replace(self, cluster: Cluster, fields: Mapping[str, bytes], token: Token, trail: Trail) -> None:
+        version = self._writer(cluster).replace(fields, token=token, trail=trail.hop("published", time.time()))
+        self._count("replaced" if version else "confirmed")
+
+    def _whole(self, cluster: Cluster) -> dict[str, bytes]:
+        return placement.by_cluster(self._region, self.watch.everything()).get(cluster, {})
+
+    def _verify(self, token: Token) -> None:
+        with self._lock:
+            wanted, self._verify_wanted = self._verify_wanted, False
+        if not wanted:
+            return
+        for cluster, writer in self._writers.items():
+            if not writer.verify():
+                self._log.warning("the bus does not hold what was written; replacing", cluster=str(cluster))
+                self._count("diverged")
+                self._registry.register(cluster)
+                self._replace(cluster, self._whole(cluster), token, self._trail("resync", "not what was written"))
+
+    def _tell(self, token: Token) -> None:
+        status = self._status(self.leases.owner, self.counters)
+        before = self._told_status
+        news = before is None or (status.stale_since, status.services, status.unreadable) != (
+            before.stale_since,
+            before.services,
+            before.unreadable,
+        )
+        if news or time.monotonic() - self._told >= STATUS_EVERY * 0.9:
+            self._env.write({"watcher": codec.encode("watcher", status)}, token)
+            self._told, self._told_status = time.monotonic(), status
+
+    def _writer(self, cluster: Cluster) -> StateWriter:
+        writer = self._writers.get(cluster)
+        if writer is None:
+            writer = self._writers[cluster] = StateWriter(self._bus, keys.services(cluster))
+        return writer
+
+    def _trail(self, kind: CauseKind, what: str) -> Trail:
+        now = time.time()
+        cause = Cause(id=f"{kind}-{self._region}-{time.time_ns()}", kind=kind, what=what, at=now)
+        return Trail(causes=(cause,), hops={"seen": now})
+
+    def _forget_term(self) -> None:
+        self._acting = None
+        self._replaced = self._doubt = False
+        self._awaited = 0
+        self._writers, self._placed = {}, {}
+
+    def _lease_changed(self, _key: str, _token: Token | None) -> None:
+        self._wake.set()
+
+    def _count(self, what: str, by: float = 1) -> None:
+        self._counters[what] = self._counters.get(what, 0) + by

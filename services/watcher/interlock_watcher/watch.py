@@ -1,0 +1,330 @@
+"""The loops that read Docker: events as hints, what is unsettled often, everything from time to time.
+
+Three threads with a connection each, so that a slow listing delays no hint. They share the `View` under one lock that
+is never held across a request. What changed goes to the publisher. A failed read withdraws nothing: it is counted,
+reported as staleness and repeated.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from interlock.errors import DockerError, DockerUnavailable, NotFound
+from interlock.labels.relevance import is_interlock_service
+from interlock.model.swarm import Service
+from interlock.runtime.logging import get_logger
+from interlock.wire.trail import Cause, CauseKind, Trail
+from interlock_watcher import settle
+from interlock_watcher.docker_source import DockerSource
+from interlock_watcher.engine import RawEvent
+from interlock_watcher.health import Health
+from interlock_watcher.view import Changes, View
+
+RECONNECT_FIRST, RECONNECT_MOST = 0.1, 2.0
+_RETRY = 0.5
+_SETTLE_SHARE = 0.2
+_SMOOTHING = 0.3
+_IDLE = 1.0
+
+
+class Sink(Protocol):
+    """Where changes go: the publisher."""
+
+    def offer(self, changes: Mapping[str, Trail]) -> None:
+        """These services changed, and why."""
+
+    def listed(self, ticket: int) -> None:
+        """A listing that began with this ticket has been applied."""
+
+
+class Hint(msgspec.Struct, frozen=True):
+    """An event that named a service: the ticket at which it came, and its trail."""
+
+    ticket: int
+    trail: Trail
+
+
+class Watch:
+    """The region's view with the loops that keep it. `connect` makes a connection to Docker; each loop has its own."""
+
+    def __init__(
+        self,
+        connect: Callable[[], DockerSource],
+        sink: Sink,
+        stop: threading.Event,
+        *,
+        poll_interval: float,
+        region: str = "default",
+    ) -> None:
+        self.view = View()
+        self.health = Health(started=time.time(), poll_interval=poll_interval)
+        self.lock = threading.Lock()
+        self._sources = {name: connect() for name in ("events", "reads", "listings")}
+        self._sink = sink
+        self._stop = stop
+        self._poll_interval = poll_interval
+        self._hints: dict[str, Hint] = {}
+        self._nodes_hinted = self._networks_hinted = False
+        self._read_cost = 0.005
+        self._poke = threading.Event()
+        self._listing_wanted = threading.Event()
+        self._listing_done = threading.Event()
+        self._log = get_logger(service="watcher", region=region)
+
+    @property
+    def api_version(self) -> str:
+        """The API version spoken, empty before the first contact."""
+        return self._sources["listings"].api_version
+
+    @property
+    def engine_version(self) -> str:
+        """The engine's own version."""
+        return self._sources["listings"].engine_version
+
+    def present(self, ids: Iterable[str]) -> dict[str, Service | None]:
+        """The services as known now; None for what is not there."""
+        with self.lock:
+            return {id_: self.view.service(id_) for id_ in ids}
+
+    def everything(self) -> dict[str, Service]:
+        """All services as known now."""
+        with self.lock:
+            return self.view.services
+
+    def seed_drains(self, services: Iterable[Service]) -> None:
+        """Since when tasks drain, as a former owner saw it."""
+        with self.lock:
+            self.view.seed_drains(services, time.time())
+
+    def request_listing(self) -> int:
+        """Have everything listed as soon as possible; the ticket that a listing must exceed to be later than now."""
+        with self.lock:
+            ticket = self.view.begin()
+        self._listing_wanted.set()
+        return ticket
+
+    def close(self) -> None:
+        """Ends reads that block. After `stop` is set."""
+        self._poke.set()
+        self._listing_wanted.set()
+        for source in self._sources.values():
+            source.close()
+
+    def follow_events(self) -> None:
+        """Loop: the event stream, opened again whenever it ends, and everything listed after each opening."""
+        wait = RECONNECT_FIRST
+        while not self._stop.is_set():
+            opened = time.monotonic()
+            try:
+                for event in self._sources["events"].events():
+                    if event is None:
+                        self._opened()
+                    else:
+                        self._heard(event)
+                self._stream_ended("Docker ended it")
+            except DockerError as error:
+                self._stream_ended(str(error))
+            wait = RECONNECT_FIRST if time.monotonic() - opened > RECONNECT_MOST else min(wait * 2, RECONNECT_MOST)
+            self._stop.wait(wait)
+
+    def read_hinted(self) -> None:
+        """Loop: read what events named and what has not settled."""
+        while not self._stop.is_set():
+            now = time.time()
+            with self.lock:
+                ids = list(dict.fromkeys((*self._hints, *self.view.due(now))))
+                due = self.view.next_due()
+                cost = self.health.listing_cost
+            others = self._read_hinted_others()
+            if settle.listing_is_cheaper(len(ids), self._read_cost, cost) and self.view.complete:
+                self._list_instead(ids, cost)
+            elif ids:
+                self._read_all(ids)
+            elif not others:
+                self._poke.wait(_IDLE if due is None else min(max(due - now, 0.001), _IDLE))
+                self._poke.clear()
+
+    def list_all(self) -> None:
+        """Loop: everything, every poll interval, at once where somebody wants it."""
+        kind: CauseKind = "resync"
+        while not self._stop.is_set():
+            self._listing_wanted.clear()
+            ok = self._list(kind)
+            with self.lock:
+                interval = settle.stretched(self._poll_interval, self.health.listing_cost)
+                self.health.poll_interval = interval
+            wanted = self._listing_wanted.wait(interval if ok else min(_RETRY, interval))
+            kind = "resync" if wanted else "poll"
+
+    def _opened(self) -> None:
+        self._log.info("following Docker's events", docker=self._sources["events"].url)
+        with self.lock:
+            self.health.stream(time.time(), connected=True)
+            self.health.count("event_streams")
+        # Docker forgets all but 256 events without a word: what happened meanwhile is told by listing alone.
+        self._listing_wanted.set()
+
+    def _stream_ended(self, why: str) -> None:
+        with self.lock:
+            news = self.health.stream(time.time(), connected=False)
+        if news and not self._stop.is_set():
+            self._log.warning("Docker's event stream ended; polling meanwhile", why=why)
+            # Is it the stream alone, or Docker? A listing tells at once.
+            self._listing_wanted.set()
+
+    def _heard(self, event: RawEvent) -> None:
+        now = time.time()
+        trail = Trail(
+            causes=(Cause(id=event.id, kind="event", what=event.what, at=event.at),),
+            hops={"docker": min(event.at, now)},
+        )
+        with self.lock:
+            self.health.count("events")
+            if event.type == "service":
+                self.view.touch(event.actor.id, now)
+                before = self._hints.get(event.actor.id)
+                merged = before.trail.merge(trail) if before else trail
+                self._hints[event.actor.id] = Hint(self.view.begin(), merged)
+            elif event.type == "node":
+                self.view.touch_node(event.actor.id, now)
+                self._nodes_hinted = True
+            elif event.type == "network":
+                self._networks_hinted = True
+        self._poke.set()
+
+    def _read_hinted_others(self) -> bool:
+        nodes, networks = self._nodes_hinted, self._networks_hinted
+        self._nodes_hinted = self._networks_hinted = False
+        source = self._sources["reads"]
+        try:
+            if nodes:
+                ticket = self._begin()
+                listed = source.nodes()
+                self._apply("event", ticket, lambda now: self.view.apply_nodes(ticket, now, listed))
+            if networks:
+                ticket = self._begin()
+                found = source.networks()
+                self._apply("event", ticket, lambda now: self.view.apply_networks(ticket, now, found))
+        except DockerError as error:
+            self._failed("nodes and networks", error)
+            self._nodes_hinted |= nodes
+            self._networks_hinted |= networks
+            self._stop.wait(_RETRY)
+        return nodes or networks
+
+    def _read_all(self, ids: Iterable[str]) -> None:
+        for id_ in ids:
+            if self._stop.is_set():
+                return
+            began = time.monotonic()
+            try:
+                self._read(self._sources["reads"], id_)
+            except DockerUnavailable as error:
+                self._failed(f"service {id_}", error)
+                self._stop.wait(_RETRY)
+                return
+            except DockerError as error:
+                self._refused(id_, error)
+            spent = time.monotonic() - began
+            self._read_cost += _SMOOTHING * (spent - self._read_cost)
+
+    def _read(self, source: DockerSource, id_: str, kind: CauseKind = "settle") -> None:
+        ticket = self._begin()
+        try:
+            raw = source.service(id_)
+        except NotFound:
+            self._apply(kind, ticket, lambda now: self.view.apply_absent(ticket, now, id_), read=(id_,))
+            return
+        tasks, unreadable = source.tasks(id_) if is_interlock_service(raw.labels) else ((), frozenset())
+        if unreadable:
+            self._refused(id_, DockerError("a task's object makes no sense"))
+            return
+        self._apply(kind, ticket, lambda now: self.view.apply_service(ticket, now, raw, tasks), read=(id_,))
+
+    def _refused(self, id_: str, error: DockerError) -> None:
+        self._log.warning("a service cannot be read; its last state stays", id=id_, error=str(error))
+        with self.lock:
+            self._hints.pop(id_, None)
+            self.view.unreadable[id_] = str(error)
+            self.view.postpone((id_,), time.time() + settle.SLOWEST)
+
+    def _list_instead(self, ids: list[str], cost: float) -> None:
+        self._listing_done.clear()
+        self._listing_wanted.set()
+        with self.lock:
+            self.view.postpone(ids, time.time() + max(settle.FASTEST, cost / _SETTLE_SHARE))
+        self._listing_done.wait(max(_RETRY, 2 * cost))
+
+    def _list(self, kind: CauseKind) -> bool:
+        source = self._sources["listings"]
+        ticket, began = self._begin(), time.monotonic()
+        absent: list[str] = []
+
+        def apply(now: float) -> Changes:
+            changes, lacking = self.view.apply_listing(ticket, now, listing)
+            absent.extend(lacking)
+            return changes
+
+        try:
+            listing = source.listing()
+            self._apply(kind, ticket, apply, read=None)
+            cost = time.monotonic() - began
+            for id_ in absent:
+                if self._stop.is_set():
+                    return False
+                self._read(source, id_, kind)
+        except DockerError as error:
+            self._failed("listing", error)
+            return False
+        finally:
+            self._listing_done.set()
+        with self.lock:
+            recovered = self.health.failing_since is not None
+            self.health.listed(time.time(), cost, nodes_unknown=self.view.nodes_unknown)
+        if recovered:
+            self._log.info("Docker answers again", services=len(listing.services))
+        self._sink.listed(ticket)
+        return True
+
+    def _apply(
+        self, kind: CauseKind, ticket: int, apply: Callable[[float], Changes], *, read: Iterable[str] | None = ()
+    ) -> None:
+        """Apply a read; `read`: the services whose hints it answers, None for all."""
+        now = time.time()
+        with self.lock:
+            changes = apply(now)
+            trails = {id_: self._trail(kind, id_, ticket, now, change.docker_at) for id_, change in changes.items()}
+            for id_ in list(self._hints) if read is None else read:
+                if id_ in self._hints and self._hints[id_].ticket < ticket:
+                    del self._hints[id_]
+        if trails:
+            self._sink.offer(trails)
+
+    def _trail(self, kind: CauseKind, id_: str, ticket: int, now: float, docker_at: float | None) -> Trail:
+        hint = self._hints.get(id_)
+        if hint is not None and hint.ticket < ticket:
+            return hint.trail.hop("seen", now)
+        service = self.view.service(id_)
+        at = now if docker_at is None else docker_at
+        cause = Cause(
+            id=f"{kind}-{id_}-{ticket}-{int(now * 1000)}", kind=kind, what=service.name if service else id_, at=at
+        )
+        hops = {"seen": now} if docker_at is None else {"docker": docker_at, "seen": now}
+        return Trail(causes=(cause,), hops=hops)
+
+    def _begin(self) -> int:
+        with self.lock:
+            self.health.count("reads")
+            return self.view.begin()
+
+    def _failed(self, what: str, error: DockerError) -> None:
+        with self.lock:
+            first = self.health.failing_since is None
+            self.health.failed(time.time(), str(error))
+        if first:
+            self._log.warning("Docker cannot be read; nothing is withdrawn", what=what, error=str(error))
