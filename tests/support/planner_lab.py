@@ -102,10 +102,10 @@ def planner(url: str, name: str = "p1") -> Iterator[Planner]:
 
 
 @contextmanager
-def process(url: str, name: str) -> Iterator[subprocess.Popen[bytes]]:
+def process(url: str, name: str, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     """A planner in a process of its own, by its console script."""
     script = Path(sys.executable).with_name("interlock-planner")
-    child = subprocess.Popen([script, "--bus", url, "--name", name, "--log-level", "warning"])
+    child = subprocess.Popen([script, "--bus", url, "--name", name, "--log-level", "warning", *options])
     try:
         yield child
     finally:

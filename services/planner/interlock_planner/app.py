@@ -15,13 +15,13 @@ def run(*, bus_url: str, name: str, region: str | None = None, metrics_addr: str
 
     `region`: plan only clusters of this region, all where None. Raises `ConfigError` for a bad URL or address.
     """
+    log = get_logger(service="planner")
     metrics = Metrics("planner")
     bus = Bus.connect(bus_url, name=f"planner-{name}")
+    server = serve(metrics_addr, metrics) if metrics_addr else None
     lifecycle = Lifecycle("planner")
     lifecycle.on_close("bus", bus.close)
-    log = get_logger(service="planner")
-    if metrics_addr:
-        server = serve(metrics_addr, metrics)
+    if server is not None:
         lifecycle.on_close("metrics", server.close)
         log.info("metrics", port=server.port)
     loop = PlannerLoop(bus, Counters(metrics), name=name, region=region)

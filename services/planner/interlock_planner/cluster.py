@@ -128,6 +128,7 @@ class ClusterPlanner:
                 return self._writer.write(delta_fields(self._delta), token=token, trail=trail, origin=self._origin)
             except Diverged as error:
                 self._log.warning("publishing the whole plan", why=str(error))
+        self._counters.wholes.inc()
         return self._writer.replace(plan_fields(self._plan.plan), token=token, trail=trail, origin=self._origin)
 
     def _load(self, snapshot: Snapshot) -> None:

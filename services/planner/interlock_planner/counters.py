@@ -13,6 +13,9 @@ class Counters:
         self.parsed = metrics.counter("services_parsed_total", "Services whose labels and tasks were read")
         self.planned = metrics.counter("hosts_planned_total", "Virtual hosts computed")
         self.published = metrics.counter("deltas_published_total", "Changes of plans put on the bus")
+        self.wholes = metrics.counter(
+            "whole_plans_published_total", "Plans compared with the bus as a whole, not as a delta"
+        )
         self.sent = metrics.counter("sent_bytes_total", "Bytes sent to the bus for plans")
         self.owned = metrics.gauge("clusters", "Service clusters under this planner's lease")
         self._problems = metrics.gauge(

@@ -7,15 +7,21 @@ import signal
 import time
 
 import msgspec
+import pytest
 
 from interlock.bus import keys
 from interlock.bus.connection import Bus
 from interlock.bus.fields import service_bytes
+from interlock.bus.follower import Follower
 from interlock.bus.state import Entry, StateWriter, entry_of, snapshot_of
+from interlock.errors import BusUnavailable
 from interlock.model.names import Cluster, upstream_name
 from interlock.model.swarm import Service
 from interlock.model.version import Token
+from interlock.runtime.metrics import Metrics
 from interlock.wire.trail import Trail
+from interlock_planner.cluster import ClusterPlanner
+from interlock_planner.counters import Counters
 from interlock_planner.plan import scratch
 from support.bus_servers import Server
 from support.planner_lab import Pen, always, eventually, planner, process
@@ -75,6 +81,7 @@ def test_counters_tell_the_exact_number_touched(server: Server, pen: Pen) -> Non
         assert running.count("services_parsed_total") == 501
         assert running.count("hosts_planned_total") == 1003
         assert running.count("sent_bytes_total") - sent < 2_000
+        assert running.count("whole_plans_published_total") == 1
         assert running.metrics.registry.get_sample_value("interlock_planner_clusters") == 1
 
 
@@ -109,9 +116,12 @@ def test_unknown_services_change_no_plan_and_incomplete_ones_neither(server: Ser
         marks = ["@gen", "g2", "@seq", "1", "@nonce", "n2", "@log", "0-0", "@off", "0"]
         bus.command("HSET", pen.partition.state, SHOP.id, service_bytes(shop_at("10.9.9.9")), *marks)
         always(lambda: pen.hosts() == {"shop.com", "blog.com"} and not shop_is_at(pen, "10.9.9.9"), 1.5)
+        # It writes on without having listed everything: an entry of a state that is not complete.
+        watcher = Pen(bus, pen.cluster)
+        watcher.change(service("new", hosts="new.com"))
+        always(lambda: pen.hosts() == {"shop.com", "blog.com"}, 0.5)
         # It ends its listing: now what is gone is gone.
-        pen.writer.read()
-        pen.listing(shop_at("10.9.9.9"))
+        watcher.listing(shop_at("10.9.9.9"))
         eventually(lambda: pen.hosts() == {"shop.com"} and shop_is_at(pen, "10.9.9.9"))
 
 
@@ -239,6 +249,46 @@ def test_a_bus_that_is_away_and_comes_back_with_its_data(server: Server, pen: Pe
         assert running.thread.is_alive()
 
 
+def test_what_could_not_be_published_is_owed_until_it_can(server: Server, bus: Bus, pen: Pen) -> None:
+    pen.listing(SHOP)
+    cluster = ClusterPlanner(bus, pen.cluster, Counters(Metrics("planner")), clock=time.time)
+    token = Token(epoch=1, nonce="planner")
+    follower = Follower(bus, [cluster.services])
+
+    def take() -> None:
+        cluster.take([update for _, update in follower.poll(1.0)])
+
+    cluster.begin(token)
+    take()
+    cluster.publish(token)
+    assert shop_is_at(pen, "10.0.1.1")
+    pen.change(shop_at("10.0.1.2"), BLOG)
+    take()
+    server.stop()
+    with pytest.raises(BusUnavailable):
+        cluster.publish(token)
+    server.start()
+    # One more change arrives before anything can be published: the delta of the first is not forgotten for it.
+    pen.writer.read()
+    pen.listing(shop_at("10.0.1.3"), BLOG)
+    take()
+    assert cluster.owes
+    cluster.publish(token)
+    assert not cluster.owes
+    assert shop_is_at(pen, "10.0.1.3")
+    assert pen.hosts() == {"shop.com", "blog.com"}
+    trail = log(bus, pen.cluster)[-1].trail
+    assert {"change-2", "change-3"} <= {cause.id for cause in trail.causes}
+    # Without a lease for a moment nothing is tried, and nothing forgotten either.
+    pen.change(shop_at("10.0.1.4"))
+    take()
+    pen.change(service("new", hosts="new.com"))
+    take()
+    cluster.publish(token)
+    assert shop_is_at(pen, "10.0.1.4")
+    assert "new.com" in pen.hosts()
+
+
 def test_a_planner_started_before_its_bus(server: Server, pen: Pen) -> None:
     server.stop()
     with planner(server.url):
@@ -264,3 +314,16 @@ def test_a_cluster_that_is_forgotten_is_given_up(server: Server, bus: Bus, pen: 
         bus.command("HDEL", keys.CLUSTERS, str(pen.cluster))
         eventually(lambda: running.count("clusters") == 0)
         assert pen.hosts() == {"shop.com"}
+
+
+def test_as_a_program_it_plans_its_region_serves_metrics_and_stops_in_order(server: Server, bus: Bus, pen: Pen) -> None:
+    elsewhere = Pen(bus, Cluster("elsewhere", "east"))
+    elsewhere.listing(SHOP)
+    pen.listing(SHOP)
+    with process(server.url, "one", "--region", "r", "--metrics", "127.0.0.1:0") as child:
+        eventually(lambda: pen.hosts() == {"shop.com"}, within=10)
+        always(lambda: elsewhere.snapshot().version is None, 0.5)
+        child.terminate()
+        assert child.wait(timeout=10) == 0
+    # The lease was given back, not left to expire.
+    assert bus.command("HGET", keys.cluster_lease(pen.cluster), "until") == b"0"
