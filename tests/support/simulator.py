@@ -17,7 +17,8 @@ from interlock_simulator.client import SimulatorClient
 def running_simulator(tmp_path: Path, **options: object) -> Iterator[SimulatorClient]:
     """A running simulator: `with running_simulator(tmp_path, profile="fast", nodes=3) as sim: …`
 
-    Options are those of `interlock-simulator`, `_` for `-`; True is a bare flag. Its output is `tmp_path/simulator.log`.
+    Options are those of `interlock-simulator`, `_` for `-`; True is a bare flag. Its output is
+    `tmp_path/simulator.log`.
     The socket lies in a short folder of its own, since a unix socket's path may have 107 characters.
     """
     options = {"profile": "fast", "stop_with_parent": True, **options}

@@ -1,4 +1,5 @@
-"""The simulator's composition root: one process, one event loop, one unix socket (and a second one for control). Shell."""
+"""The simulator's composition root: one process, one event loop, one unix socket (and a second one for
+control). Shell."""
 
 from __future__ import annotations
 

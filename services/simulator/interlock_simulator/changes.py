@@ -1,6 +1,7 @@
 """What a client of the API can change: services, networks, nodes, secrets and configs. Pure; called by `api`.
 
-Each function checks as Docker does, raises `Refused` with Docker's status and wording, and leaves the rest to `machine`.
+Each function checks as Docker does, raises `Refused` with Docker's status and wording, and leaves the rest
+to `machine`.
 """
 
 from __future__ import annotations
@@ -31,11 +32,7 @@ def _checked(swarm: Swarm, posted: Json) -> Json:
         raise Refused(400, "rpc error: code = InvalidArgument desc = ContainerSpec: image reference must be provided")
     spec.setdefault("Labels", {})
     spec["Labels"] = spec["Labels"] or {}
-    if not spec.get("Mode"):
-        spec["Mode"] = {"Replicated": {"Replicas": 1}}
-    replicated = spec["Mode"].get("Replicated")
-    if replicated is not None:
-        replicated.setdefault("Replicas", 1)
+    spec["Mode"] = _mode(spec.get("Mode") or {"Replicated": {}})
     spec["EndpointSpec"] = {"Mode": "vip", **(spec.get("EndpointSpec") or {})}
     template.setdefault("ForceUpdate", 0)
     template.setdefault("Runtime", "container")
@@ -48,6 +45,16 @@ def _checked(swarm: Swarm, posted: Json) -> Json:
             )
     workload.of(template)
     return spec
+
+
+def _mode(posted: Json) -> Json:
+    """Go reads keys in any case, and docker-py relies on it."""
+    mode = {key.capitalize(): value or {} for key, value in posted.items()}
+    if "Replicated" in mode:
+        return {"Replicated": {"Replicas": 1, **mode["Replicated"]}}
+    if "Global" in mode:
+        return {"Global": {}}
+    raise Refused(400, f"the simulator has no service mode {', '.join(posted)}: use replicated or global")
 
 
 def create_service(swarm: Swarm, posted: Json, now: float) -> Service:

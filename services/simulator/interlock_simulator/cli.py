@@ -62,13 +62,13 @@ A container's environment says what its tasks do
 @click.option("--min-api-version", "oldest", default="1.24", show_default=True, help="Oldest API version spoken.")
 @click.option("--stop-with-parent", is_flag=True, help="Stop when the process that started this one is gone.")
 def main(
+    *,
     path: Path,
     profile: str,
     seed: int,
     subnet: str,
     nodes: int,
     managers: int,
-    *,
     serial_addresses: bool,
     sigterm_delay: float | None,
     sigterm_delay_overlay: float | None,

@@ -1,4 +1,5 @@
-"""A small typed client of the simulator, for the demo and for tests: plain HTTP over the unix socket, nothing but stdlib.
+"""A small typed client of the simulator, for the demo and for tests: plain HTTP over the unix socket,
+nothing but stdlib.
 
     sim = SimulatorClient("/tmp/sim.sock")
     sim.create_network("web")

@@ -1,6 +1,7 @@
 """Joins the pure swarm with real time and real sockets. Shell; one event loop owns it, `app` makes it, `api` calls it.
 
-Every change goes through `change`, which lets the swarm settle and then does what it asks for: listen, SIGTERM, kill, forward.
+Every change goes through `change`, which lets the swarm settle and then does what it asks for: listen,
+SIGTERM, kill, forward.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Engine:
         self._timer: asyncio.TimerHandle | None = None
         self._jobs: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._told = 0
 
     def change(self, step: Callable[[Swarm, float], T]) -> T:
         """Does one step on the swarm now, and all that follows from it at once."""
@@ -56,11 +58,11 @@ class Engine:
             return
         if self._timer is not None:
             self._timer.cancel()
-        before = self.swarm.ring.last_number
         for effect in machine.advance(self.swarm, time.time()):
             self._do(effect)
         self.swarm.drop_event = False
-        if self.swarm.ring.last_number != before:
+        if self.swarm.ring.last_number != self._told:
+            self._told = self.swarm.ring.last_number
             self._spawn(self._tell())
         due = self.swarm.next_due()
         if due is not None:
@@ -110,9 +112,8 @@ class Engine:
         node = self.swarm.nodes[task.node_id]
         places = [(place.address, load.port) for place in task.attachments]
         service = self.swarm.services.get(task.service_id)
-        for port in service.ports if service is not None else ():
-            if port["PublishMode"] == "host":
-                places.append((node.address, port["PublishedPort"]))
+        ports = service.ports if service is not None else ()
+        places += [(node.address, port["PublishedPort"]) for port in ports if port["PublishMode"] == "host"]
         if not places:
             places = [(node.address, load.port)]
         identity = Identity(

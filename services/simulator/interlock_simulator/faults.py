@@ -1,6 +1,7 @@
 """Faults on request: which of them strikes which API request. Pure; `api.middleware` obeys, `api.control` fills.
 
-A fault is bounded by count, by time, or by its removal. Paths are regular expressions matched against the path without its
+A fault is bounded by count, by time, or by its removal. Paths are regular expressions matched against the
+path without its
 version prefix.
 """
 
@@ -18,8 +19,10 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """One fault, as posted to `/_sim/faults`.
 
     kind: reset (the connection is dropped unanswered), refuse (the socket is closed for `seconds`), slow (waits `delay`
-    first), error (answers `status`), slow_listing (a listing's state is taken at its start, sent `delay` later), cut_events
-    (streams end after the next event, or at once), drop_events (events vanish silently), never_listen (tasks of `service`
+    first), error (answers `status`), slow_listing (a listing's state is taken at its start, sent `delay`
+    later), cut_events
+    (streams end after the next event, or at once), drop_events (events vanish silently), never_listen (tasks
+    of `service`
     started from now on run and never accept).
     """
 

@@ -64,7 +64,8 @@ def services(swarm: Swarm, wanted: Filters) -> list[Service]:
 
 
 def tasks(swarm: Swarm, wanted: Filters) -> list[Task]:
-    """The tasks that pass. A filter for one service costs that service's tasks. Raises Refused for an unknown service."""
+    """The tasks that pass. A filter for one service costs that service's tasks. Raises Refused for an
+    unknown service."""
     pool: Sequence[Task]
     if "service" in wanted:
         ids = {lookup.service(swarm, ref).id: None for ref in wanted["service"]}

@@ -1,6 +1,7 @@
 """One task's way from new to running and to its end. Pure steps on `Swarm`; called by `machine` and the orchestrators.
 
-A task stops as Docker stops it: the desired state is visible first, SIGTERM follows 1 s (no overlay) to 3 s (overlay) later,
+A task stops as Docker stops it: the desired state is visible first, SIGTERM follows 1 s (no overlay) to 3 s
+(overlay) later,
 then the process has its grace period.
 """
 
@@ -160,7 +161,8 @@ def listen(swarm: Swarm, task_id: str, now: float) -> None:
 
 
 def want(swarm: Swarm, task: Task, desired: str, now: float) -> None:
-    """Changes the desired state: visible at once; a task that has a process gets its SIGTERM after the profile's delay."""
+    """Changes the desired state: visible at once; a task that has a process gets its SIGTERM after the
+    profile's delay."""
     if ORDER[desired] <= ORDER[task.desired]:
         return
     truth = swarm.truth(task.id)
@@ -225,7 +227,8 @@ def exited(swarm: Swarm, task_id: str, now: float, code: int) -> None:
 
 
 def crash(swarm: Swarm, task_id: str, now: float) -> None:
-    """SIGKILL from outside: connections are reset at once, the API shows `failed` a little later, no event tells of it."""
+    """SIGKILL from outside: connections are reset at once, the API shows `failed` a little later, no event
+    tells of it."""
     truth = swarm.truths.get(task_id)
     if truth is not None and truth.exited is None and truth.started is not None:
         truth.killed = True

@@ -1,6 +1,7 @@
 """The simulated swarm's motor: does what is due, then lets the orchestrators settle. Pure: the clock is an argument.
 
-`advance` is called by the shell (`engine`) whenever something is due or was changed; what it gives back is what the shell has
+`advance` is called by the shell (`engine`) whenever something is due or was changed; what it gives back is
+what the shell has
 to do to real sockets.
 """
 
@@ -44,7 +45,8 @@ def _node_ready(swarm: Swarm, node_id: str, now: float) -> None:
 
 
 def _came_back(swarm: Swarm, task_id: str, now: float) -> None:
-    """What was lost with its node is told its desired state now: what still runs stops, what died is seen to be dead."""
+    """What was lost with its node is told its desired state now: what still runs stops, what died is seen to
+    be dead."""
     task = swarm.put_task(msgspec.structs.replace(swarm.tasks[task_id], forever=False), now)
     if swarm.truth(task_id).exited is not None or swarm.truth(task_id).started is None:
         lifecycle.exit_seen(swarm, task_id, now)

@@ -144,7 +144,6 @@ def evacuate(swarm: Swarm, node_id: str, now: float, *, lost: bool) -> None:
     for task in list(swarm.tasks.values()):
         if task.node_id != node_id or task.ended:
             continue
-        if lost:
-            task = swarm.put_task(msgspec.structs.replace(task, forever=True), now)
-        if ORDER[task.desired] < ORDER["shutdown"]:
-            lifecycle.want(swarm, task, "shutdown", now)
+        seen = swarm.put_task(msgspec.structs.replace(task, forever=True), now) if lost else task
+        if ORDER[seen.desired] < ORDER["shutdown"]:
+            lifecycle.want(swarm, seen, "shutdown", now)

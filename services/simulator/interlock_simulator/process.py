@@ -1,7 +1,9 @@
 """One task's process: a real HTTP/1.1 server on the task's own loopback address. Shell; owned by `engine`.
 
-Kept small and cheap (asyncio protocols, no framework), since hundreds of requests a second over all tasks share one core
-with what is being measured. It answers JSON about the request, or what the query asks: `?delay_ms= &status= &bytes= &close=1
+Kept small and cheap (asyncio protocols, no framework), since hundreds of requests a second over all tasks
+share one core
+with what is being measured. It answers JSON about the request, or what the query asks: `?delay_ms= &status=
+&bytes= &close=1
 &abort=1`.
 """
 
@@ -49,7 +51,8 @@ class Identity:
 
 
 class Process:
-    """A listening process. `stop` is SIGTERM, `kill` is SIGKILL; `on_exit` is called once when it has ended by SIGTERM."""
+    """A listening process. `stop` is SIGTERM, `kill` is SIGKILL; `on_exit` is called once when it has ended
+    by SIGTERM."""
 
     def __init__(self, identity: Identity, on_exit: Callable[[], None], *, ignore_sigterm: bool = False) -> None:
         self.identity = identity
@@ -243,7 +246,8 @@ class _Connection(asyncio.Protocol):
         if self._process.hung or self._transport is None:
             return
         keep = keep and not self._process.draining
-        head = f"HTTP/1.1 {status} {_REASONS.get(status, 'Status')}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+        head = f"HTTP/1.1 {status} {_REASONS.get(status, 'Status')}\r\nContent-Type: {kind}\r\n"
+        head += f"Content-Length: {len(body)}\r\n"
         head += "Connection: keep-alive\r\n" if keep else "Connection: close\r\n"
         self._transport.write(head.encode() + self._process.head + b"\r\n" + (b"" if method == "HEAD" else body))
         if not keep:

@@ -1,4 +1,5 @@
-"""What the simulated engine refuses, with the HTTP status that Docker gives it. Raised by the core, answered by `api`."""
+"""What the simulated engine refuses, with the HTTP status that Docker gives it. Raised by the core, answered
+by `api`."""
 
 from __future__ import annotations
 

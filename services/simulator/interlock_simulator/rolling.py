@@ -1,7 +1,9 @@
 """Rolling updates and rollbacks: slot by slot, stop-first or start-first. Pure; called by `machine` after `reconcile`.
 
-swarmkit's way: `parallelism` slots at a time; stop-first turns the old task's desired state first and lets the prepared new one
-start when the old is over; start-first waits until the new one is running. A new task's failure within `monitor` counts.
+swarmkit's way: `parallelism` slots at a time; stop-first turns the old task's desired state first and lets
+the prepared new one
+start when the old is over; start-first waits until the new one is running. A new task's failure within
+`monitor` counts.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import msgspec
 
 from interlock_simulator import lifecycle, orchestrator
 from interlock_simulator.swarm import Rollout, Swarm
-from interlock_simulator.values import ORDER, Json, Service, Task
+from interlock_simulator.values import ORDER, Json, Service
 
 _NS = 1_000_000_000
 
@@ -58,8 +60,8 @@ def tick(swarm: Swarm, service_id: str, now: float) -> None:
         swarm.rollouts.pop(service_id, None)
         return
     settings = _settings(service, rollback=rollout.rollback)
-    for key, new_id in list(rollout.replacing.items()):
-        _follow(swarm, service, rollout, key, new_id, now)
+    for key in list(rollout.replacing):
+        _follow(swarm, service, rollout, key, now)
     if _failed_too_often(swarm, rollout, settings, now):
         _fail(swarm, service, rollout, settings, now)
         return
@@ -85,7 +87,7 @@ def _replace(swarm: Swarm, service: Service, rollout: Rollout, key: str, now: fl
         return  # scaled away meanwhile
     old = [task for task in tasks if orchestrator.is_dirty(service, task)]
     fresh = next((task for task in tasks if not orchestrator.is_dirty(service, task)), None)
-    start_first = _order(service, rollout) == "start-first" and not (service.replicas is None)
+    start_first = _order(service, rollout) == "start-first" and service.replicas is not None
     if fresh is None:
         fresh = orchestrator.create(swarm, service, key, now, desired="running" if start_first else "ready")
     rollout.replacing[key] = fresh.id
@@ -94,7 +96,8 @@ def _replace(swarm: Swarm, service: Service, rollout: Rollout, key: str, now: fl
             lifecycle.want(swarm, task, "shutdown", now)
 
 
-def _follow(swarm: Swarm, service: Service, rollout: Rollout, key: str, new_id: str, now: float) -> None:
+def _follow(swarm: Swarm, service: Service, rollout: Rollout, key: str, now: float) -> None:
+    new_id = rollout.replacing[key]
     fresh = swarm.tasks.get(new_id)
     if fresh is None:
         rollout.replacing.pop(key)
@@ -110,11 +113,11 @@ def _follow(swarm: Swarm, service: Service, rollout: Rollout, key: str, new_id: 
     if start_first and fresh.state == "running":
         for task in old:
             lifecycle.want(swarm, task, "shutdown", now)
-    _slot_done(swarm, service, rollout, key, fresh, now)
+    _slot_done(swarm, service, rollout, key, now)
 
 
-def _slot_done(swarm: Swarm, service: Service, rollout: Rollout, key: str, fresh: Task, now: float) -> None:
-    del rollout.replacing[key]
+def _slot_done(swarm: Swarm, service: Service, rollout: Rollout, key: str, now: float) -> None:
+    new_id = rollout.replacing.pop(key)
     settings = _settings(service, rollback=rollout.rollback)
     delay = (settings.get("Delay") or 0) / _NS
     if delay and rollout.queue:
@@ -123,7 +126,7 @@ def _slot_done(swarm: Swarm, service: Service, rollout: Rollout, key: str, fresh
     if settings.get("FailureAction", "pause") != "continue":
         wait = settings.get("Monitor") or 0
         until = now + (wait / _NS if wait else swarm.profile.monitor)
-        rollout.watched[fresh.id] = until
+        rollout.watched[new_id] = until
         rollout.quiet_until = max(rollout.quiet_until, until)
         swarm.at(until, "rollout", service.id)
 

@@ -1,6 +1,8 @@
-"""The simulated swarm's state: objects, their order, their addresses, what is due when. Explicit state, no I/O, no clock.
+"""The simulated swarm's state: objects, their order, their addresses, what is due when. Explicit state, no
+I/O, no clock.
 
-Everything here is a plain step (`put_task`, `attach`, `due`); what to do next is decided by `orchestrator`, `rolling` and
+Everything here is a plain step (`put_task`, `attach`, `due`); what to do next is decided by `orchestrator`,
+`rolling` and
 `lifecycle`, driven by `machine.advance`. Not safe for threads: one loop owns it.
 """
 
@@ -205,7 +207,8 @@ class Swarm:
         return None if address is None else Attachment(network_id, address, subnet.prefix)
 
     def release(self, task: Task) -> None:
-        """Frees the task's addresses for others. It goes on showing them, as Docker's dead tasks do; again is no harm."""
+        """Frees the task's addresses for others. It goes on showing them, as Docker's dead tasks do; again
+        is no harm."""
         if task.id in self.freed:
             return
         self.freed[task.id] = None

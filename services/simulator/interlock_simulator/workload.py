@@ -1,7 +1,8 @@
 """Spec → `Workload`: what a task's container does. Pure; called by `orchestrator` for every new task.
 
 Settings come from the container's environment, or from service-independent container labels of the same name in lower
-case with dots (`SIM_START_DELAY` or `sim.start.delay`); the environment wins. Unknown ones are ignored, as a container would.
+case with dots (`SIM_START_DELAY` or `sim.start.delay`); the environment wins. Unknown ones are ignored, as a
+container would.
 """
 
 from __future__ import annotations

@@ -1,1 +1,2 @@
-"""The routes of the simulated Docker Engine API, and of its control API under `/_sim`. Shells over `changes` and `shapes`."""
+"""The routes of the simulated Docker Engine API, and of its control API under `/_sim`. Shells over `changes`
+and `shapes`."""

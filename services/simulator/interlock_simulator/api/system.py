@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable
 
 from aiohttp import web
 
 from interlock_simulator import filters, lookup, shapes
 from interlock_simulator.api.reply import engine_of, raw, refused, reply
 from interlock_simulator.api.versions import VERSIONS
+from interlock_simulator.engine import Engine
 from interlock_simulator.events import NS, instant, wanted
 from interlock_simulator.refusal import Refused
 from interlock_simulator.values import Json
@@ -176,9 +176,7 @@ async def events(request: web.Request) -> web.StreamResponse:
                 break
             if until is not None and time.time() * NS >= until:
                 break
-            await _next(
-                engine.news, cut, None if until is None else until / NS - time.time(), lambda: ring.last_number > number
-            )
+            await _next(engine, cut, None if until is None else until / NS - time.time(), number)
             backlog = ring.after(number)
             number = ring.last_number
     finally:
@@ -194,11 +192,11 @@ def _id_or_name(request: web.Request, kind: str, ref: str) -> str:
         return ref
 
 
-async def _next(news: asyncio.Condition, cut: asyncio.Event, seconds: float | None, come: Callable[[], bool]) -> None:
-    async with news:
+async def _next(engine: Engine, cut: asyncio.Event, seconds: float | None, number: int) -> None:
+    async with engine.news:
         try:
             async with asyncio.timeout(None if seconds is None else max(0.0, seconds)):
-                await news.wait_for(lambda: come() or cut.is_set())
+                await engine.news.wait_for(lambda: engine.swarm.ring.last_number > number or cut.is_set())
         except TimeoutError:
             return
 

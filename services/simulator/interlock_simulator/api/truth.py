@@ -1,4 +1,5 @@
-"""What `/_sim/tasks` tells of one task: true instants, and the requests that came too late. Pure but for reading logs."""
+"""What `/_sim/tasks` tells of one task: true instants, and the requests that came too late. Pure but for
+reading logs."""
 
 from __future__ import annotations
 

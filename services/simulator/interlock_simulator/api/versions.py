@@ -1,4 +1,5 @@
-"""The versions of the API that are spoken, and how a request names one. Pure but for aiohttp's key; used by `middleware`."""
+"""The versions of the API that are spoken, and how a request names one. Pure but for aiohttp's key; used by
+`middleware`."""
 
 from __future__ import annotations
 
