@@ -89,6 +89,9 @@ class Control(Protocol):
         the files stay, for the next start).
         """
 
+    def check(self, files: Mapping[str, bytes]) -> None:
+        """Have the proxy read files aside, to find which is at fault. Raises `ConfigRejected`."""
+
     def alive(self) -> bool:
         """Whether the proxy runs."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from interlock.errors import ConfigError
@@ -11,6 +13,9 @@ KEEPALIVE_MIN_TIMEOUT_MS = 1000
 
 A request that comes in that time is handed over to the newest generation, so it does not delay letting an endpoint go.
 """
+
+
+_MOST_WORKERS = 256
 
 
 class NginxConfig(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", forbid_unknown_fields=True):
@@ -36,14 +41,26 @@ class NginxConfig(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", fo
     log_format: str = "main"
 
 
-def read_config(options: dict[str, object]) -> NginxConfig:
-    """Options by Interlock's names as a value. Raises `ConfigError` for an unknown name or a bad value."""
+LATER = frozenset(
+    {
+        "Version", "HTTPVersion", "PidPath", "IPHash", "AdminUser", "AdminPass", "SSLOpts", "SSLDefaultDHParam",
+        "SSLDefaultDHParamPath", "SSLVerify", "RLimitNoFile", "SSLCiphers", "SSLProtocols", "ServerNamesHashBucketSize",
+        "GlobalOptions", "HTTPOptions", "TCPOptions", "MainLogFormat", "TraceLogFormat",
+    }
+)  # fmt: skip
+"""Interlock's names that this version takes without effect."""
+
+
+def read_config(options: Mapping[str, object]) -> NginxConfig:
+    """Options by Interlock's names, in any case, as a value. Raises `ConfigError` for a bad name or value."""
+    spelling = {name.lower(): name for name in (*NginxConfig.__struct_encode_fields__, *LATER)}
+    known = {spelling.get(name.lower(), name): value for name, value in options.items()}
     try:
-        config = msgspec.convert(options, NginxConfig)
+        config = msgspec.convert({name: value for name, value in known.items() if name not in LATER}, NginxConfig)
     except msgspec.ValidationError as error:
         raise ConfigError(f"nginx options: {error}; see the README of the extension for names and types") from error
     if config.log_format not in {"main", "trace"}:
         raise ConfigError(f"nginx option LogFormat: {config.log_format!r} is unknown; write main or trace")
-    if not 1 <= config.worker_processes <= 256:
-        raise ConfigError(f"nginx option WorkerProcesses: {config.worker_processes} is not within 1 to 256")
+    if not 1 <= config.worker_processes <= _MOST_WORKERS:
+        raise ConfigError(f"nginx option WorkerProcesses: {config.worker_processes} is not within 1 to {_MOST_WORKERS}")
     return config

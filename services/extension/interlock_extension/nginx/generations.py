@@ -28,10 +28,9 @@ def overdue(workers: Sequence[OldWorker], bounds: Bounds) -> list[int]:
     for worker in workers:
         by_age.setdefault(worker.generation, []).append(worker)
     ended: list[int] = []
-    kept = memory = 0
-    for generation in sorted(by_age, reverse=True):
+    memory = 0
+    for kept, generation in enumerate(sorted(by_age, reverse=True), start=1):
         memory += sum(worker.memory for worker in by_age[generation])
-        kept += 1
         if kept > bounds.generations or memory > bounds.memory:
             ended += [worker.pid for worker in by_age[generation]]
     return sorted(ended)

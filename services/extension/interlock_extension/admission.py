@@ -1,0 +1,38 @@
+"""Which endpoints of an upstream get requests: pure policy over the plan and what has accepted a connection.
+
+*Running is not listening*: an endpoint is admitted at its first accepted connection. A draining endpoint gets no new
+request, but for the last ones that accept: they are kept until another does. Removals never wait for anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import NamedTuple
+
+from interlock.model.routing import Endpoint, Upstream
+
+_TOGETHER = 0.5
+"""Seconds. Endpoints that began to drain within this time of one another count as one group."""
+
+
+class Key(NamedTuple):
+    """What admission is for: an address and port as used by one task. Swarm reuses addresses, never task ids."""
+
+    address: str
+    port: int
+    task: str
+
+
+def key_of(endpoint: Endpoint) -> Key:
+    return Key(endpoint.address, endpoint.port, endpoint.task)
+
+
+def choose(upstream: Upstream, accepted: Container[Key]) -> tuple[Endpoint, ...]:
+    """The endpoints to use, in the plan's order; empty while none has accepted a connection."""
+    admitted = [endpoint for endpoint in upstream.endpoints if key_of(endpoint) in accepted]
+    wanted = tuple(endpoint for endpoint in admitted if not endpoint.draining)
+    if wanted:
+        return wanted
+    # Of several that drain, those that began last live longest.
+    newest = max((endpoint.draining_since or 0.0 for endpoint in admitted), default=0.0)
+    return tuple(e for e in admitted if (e.draining_since or 0.0) >= newest - _TOGETHER)

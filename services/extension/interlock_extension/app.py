@@ -1,0 +1,135 @@
+"""The extension worker put together: settings in, a running proxy out. The only composition root of this service."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from interlock import __version__
+from interlock.bus.connection import Bus
+from interlock.errors import ConfigError
+from interlock.model.names import Cluster
+from interlock.model.outcome import Outcome
+from interlock.runtime.lifecycle import Lifecycle
+from interlock.runtime.logging import get_logger
+from interlock.runtime.metrics import Metrics, serve
+from interlock_extension import registry
+from interlock_extension.delivery.files import LastGood
+from interlock_extension.drains import GUARANTEED_BUDGET, Ledger
+from interlock_extension.herald import Herald
+from interlock_extension.intake import follow
+from interlock_extension.meters import Meters
+from interlock_extension.port import Settings
+from interlock_extension.probe import Prober
+from interlock_extension.worker import Worker
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker is told. `state_dir`: its own folder. `keep_proxy`: leave the proxy running at the end."""
+
+    bus_url: str
+    cluster: Cluster
+    state_dir: Path
+    extension: str = "nginx"
+    listen: tuple[str, ...] = ("8080",)
+    binary: str = ""
+    proxy_id: str
+    drain_budget: float = GUARANTEED_BUDGET
+    metrics_addr: str = ""
+    keep_proxy: bool = False
+    proxy_options: dict[str, object] = {}
+
+
+def run(options: Options) -> int:
+    """Run a worker until SIGTERM or SIGINT; the exit status. Raises `ConfigError` and `PartMissing`."""
+    lifecycle = Lifecycle("extension")
+    try:
+        start(options, lifecycle)
+    except BaseException:
+        lifecycle.close()
+        raise
+    return lifecycle.wait()
+
+
+def start(options: Options, lifecycle: Lifecycle) -> Worker:
+    """Start a worker's threads under a lifecycle, which may be shared with other services of the process."""
+    metrics = Metrics("extension")
+    bus = Bus.connect(options.bus_url, name=f"extension-{options.proxy_id}")
+    lifecycle.on_close("bus", bus.close)
+    if options.metrics_addr:
+        lifecycle.on_close("metrics", serve(options.metrics_addr, metrics).close)
+    last_good = LastGood(options.state_dir, str(options.cluster))
+    lifecycle.on_close("state", last_good.close)
+    renderer, control = registry.load(options.extension).open(
+        Settings(
+            folder=options.state_dir / options.extension,
+            listen=options.listen,
+            binary=options.binary,
+            proxy_id=options.proxy_id,
+            server_info=server_info(),
+            options=options.proxy_options,
+        )
+    )
+    herald = Herald(
+        bus,
+        options.cluster,
+        Outcome(proxy=options.proxy_id, extension=options.extension, address=", ".join(options.listen)),
+    )
+    lifecycle.on_close("outcome", herald.farewell)
+    prober = Prober()
+    worker = Worker(
+        renderer=renderer,
+        control=control,
+        last_good=last_good,
+        herald=herald,
+        meters=Meters(metrics),
+        watch=prober.watch,
+        forget=prober.forget,
+        ledger=Ledger(options.drain_budget),
+        stop_proxy=not options.keep_proxy,
+    )
+    stop = lifecycle.stop
+    lifecycle.spawn("worker", lambda: worker.run(stop))
+    lifecycle.spawn("prober", lambda: prober.run(worker.probed, stop))
+    lifecycle.spawn("intake", lambda: follow(bus, options.cluster, worker.tell, stop))
+    lifecycle.spawn("herald", lambda: herald.run(stop))
+    get_logger(service="extension").info(
+        "serving", cluster=str(options.cluster), proxy=options.proxy_id, listen=list(options.listen)
+    )
+    return worker
+
+
+def server_info() -> str:
+    """`interlock/<version> (<commit>) <os>/<arch>`, as Interlock's own header has it."""
+    arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    commit = os.environ.get("INTERLOCK_COMMIT", "")[:8] or "unknown"
+    return f"interlock/{__version__} ({commit}) {platform.system().lower()}/{arch}"
+
+
+def proxy_options(extensions: Mapping[str, object], cluster: str) -> dict[str, object]:
+    """`[Extensions.X.Config]` of the extension that serves this service cluster; empty where the file has none.
+
+    Raises `ConfigError` where two of them do.
+    """
+    found = {
+        name: table
+        for name, table in extensions.items()
+        if isinstance(table, dict) and _value(table, "ServiceCluster", "") == cluster
+    }
+    if len(found) > 1:
+        raise ConfigError(
+            f"[Extensions.{'], [Extensions.'.join(sorted(found))}]: more than one serves the service cluster "
+            f"{cluster or '(unnamed)'}; set ServiceCluster in each"
+        )
+    for table in found.values():
+        config = _value(table, "Config", {})
+        return dict(config) if isinstance(config, dict) else {}
+    return {}
+
+
+def _value(table: Mapping[str, object], key: str, default: object) -> object:
+    return next((value for name, value in table.items() if name.lower() == key.lower()), default)

@@ -1,0 +1,161 @@
+"""From touched hosts to changed files: what an apply consists of. No I/O but for asking the proxy who is at fault.
+
+Rendering costs what was touched; a host whose bytes stay the same is not written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from interlock.errors import ConfigRejected
+from interlock.model.routing import DEFAULT_HOST
+from interlock_extension import rollout
+from interlock_extension.desired import Desired
+from interlock_extension.port import Control, HostView, Renderer
+from interlock_extension.rollout import Rollout
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """What would be applied. `changes`: hosts before and after; `files`: only those whose content differs."""
+
+    views: dict[str, HostView | None]
+    changes: dict[str, tuple[HostView | None, HostView | None]]
+    files: dict[str, bytes | None]
+    rollout: Rollout
+    rendered: int = 0
+
+    @property
+    def bytes_written(self) -> int:
+        return sum(len(data) for data in self.files.values() if data is not None)
+
+
+class Drafting:
+    """Knows what the proxy's files hold."""
+
+    def __init__(self, desired: Desired, renderer: Renderer) -> None:
+        self._desired = desired
+        self._renderer = renderer
+        self._content: dict[str, bytes] = {}
+        self._host_of: dict[str, str] = {}
+        self._longest = 0
+        self._stale: set[str] = set()
+        self.upstreams = 0
+
+    def begin(self, views: Mapping[str, HostView]) -> None:
+        """Render what was last good; a host that cannot be rendered any more is left out."""
+        for host, view in views.items():
+            self._remember(host)
+            self.upstreams += len(view.upstreams)
+            try:
+                self._content[self._renderer.file_of(host)] = self._renderer.host(view)
+            except ConfigRejected as error:
+                self._desired.refuse(host, str(error))
+
+    def all_files(self) -> dict[str, bytes]:
+        """Every file of the proxy, for its start."""
+        return {**self._content, **self._shared({})}
+
+    def installed(self, content: Mapping[str, bytes]) -> None:
+        """What the proxy's folder really holds."""
+        self._content = dict(content)
+        known = self._shared({}).keys()
+        self._stale = {file for file in content if file not in self._host_of and file not in known}
+
+    def drop(self, file: str | None) -> str | None:
+        """Take a file out of the next start; its host, None where no host's file is at fault."""
+        host = self._host_of.get(file or "")
+        if host is None or file not in self._content:
+            return None
+        del self._content[file]
+        view = self._desired.served.pop(host, None)
+        self.upstreams -= len(view.upstreams) if view else 0
+        return host
+
+    def draft(self, hosts: Iterable[str]) -> Draft:
+        """Render the hosts as they are wanted. One that cannot be rendered is refused and stays as it was."""
+        views: dict[str, HostView | None] = {}
+        files: dict[str, bytes | None] = {}
+        for host in hosts:
+            self._remember(host)
+            view, data = self._render(host)
+            views[host] = view
+            file = self._renderer.file_of(host)
+            if data != self._content.get(file):
+                files[file] = data
+        served = self._desired.served
+        changes = {host: (served.get(host), view) for host, view in views.items()}
+        files.update(dict.fromkeys(self._stale - files.keys()))
+        shared = self._shared(changes)
+        structure = {name: data for name, data in shared.items() if self._content.get(name) != data}
+        files.update(structure)
+        found = rollout.classify(changes, structure=bool(structure))
+        if not files:
+            found = Rollout(action="unchanged")
+        elif found.action == "unchanged":
+            found = Rollout(action="reload", reason="files differ from what was last proven")
+        return Draft(views=views, changes=changes, files=files, rollout=found, rendered=len(views))
+
+    def _render(self, host: str) -> tuple[HostView | None, bytes | None]:
+        for _ in range(2):
+            view = self._desired.view(host)
+            if view is None:
+                return None, None
+            try:
+                return view, self._renderer.host(view)
+            except ConfigRejected as error:
+                self._desired.refuse(host, str(error))
+        served = self._desired.served.get(host)
+        return served, self._content.get(self._renderer.file_of(host))
+
+    def _shared(self, changes: Mapping[str, tuple[HostView | None, HostView | None]]) -> dict[str, bytes]:
+        count = len(self._desired.served) + sum(
+            (now is not None) - (then is not None) for then, now in changes.values()
+        )
+        default = DEFAULT_HOST in self._desired.served
+        if DEFAULT_HOST in changes:
+            default = changes[DEFAULT_HOST][1] is not None
+        return self._renderer.shared(count, self._longest, default=default)
+
+    def _remember(self, host: str) -> None:
+        # The longest name only ever grows: a hash bucket that is too large costs nothing.
+        self._longest = max(self._longest, len(host))
+        self._host_of[self._renderer.file_of(host)] = host
+        self._stale.discard(self._renderer.file_of(host))
+
+    def accept(self, draft: Draft) -> None:
+        """The draft has been proven."""
+        for file, data in draft.files.items():
+            if data is None:
+                self._content.pop(file, None)
+            else:
+                self._content[file] = data
+        self._stale -= draft.files.keys()
+        for host, view in draft.views.items():
+            before = self._desired.served.get(host)
+            self.upstreams += len(view.upstreams if view else ()) - len(before.upstreams if before else ())
+            if view is None:
+                self._desired.served.pop(host, None)
+            else:
+                self._desired.served[host] = view
+
+    def refuse(self, host: str, reason: str) -> None:
+        """The proxy refused this host's draft."""
+        self._desired.refuse(host, reason)
+
+    def culprits(self, draft: Draft, error: ConfigRejected, control: Control) -> dict[str, str]:
+        """The hosts at fault and why: who the proxy named, else who is refused aside, else the only one changed."""
+        changed = {file: self._host_of[file] for file, data in draft.files.items() if data and file in self._host_of}
+        if error.culprit in changed:
+            return {changed[error.culprit]: str(error)}
+        if len(changed) == 1:
+            return {host: str(error) for host in changed.values()}
+        found: dict[str, str] = {}
+        for file, host in changed.items():
+            data = draft.files[file]
+            try:
+                control.check({file: data} if data else {})
+            except ConfigRejected as refusal:
+                found[host] = str(refusal)
+        return found or {host: str(error) for host in changed.values()}

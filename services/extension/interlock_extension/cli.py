@@ -1,0 +1,132 @@
+"""The command line of the extension worker; click and nothing else."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import click
+
+from interlock.errors import ConfigError
+from interlock.model.names import UNNAMED, Cluster
+from interlock.runtime.settings import Common, Duration, ServiceCommand, common_options, setting
+from interlock_extension import app
+
+_EXAMPLES = """\b
+Examples:
+  interlock-extension --bus redis://bus:6379/0
+  interlock-extension --bus redis://bus:6379/0 --cluster production --http-port 80
+  interlock-extension --bus unix:///run/interlock/bus.sock --listen 127.0.0.1:8080 --listen 127.0.0.1:8081
+  interlock-extension --bus redis://bus:6379/0 --nginx /usr/sbin/nginx --option WorkerProcesses=4
+  INTERLOCK_BUS=redis://bus:6379/0 interlock extension
+
+The worker starts its proxy, or adopts the one that already runs from its --state-dir, and serves from what was last
+good until it has read the plan. Killed hard, it leaves the proxy serving; stopped, it ends the proxy gracefully."""
+
+
+@click.command(cls=ServiceCommand, epilog=_EXAMPLES)
+@common_options
+@setting(
+    "--cluster",
+    metavar="NAME",
+    default="",
+    show_default=False,
+    help="The service cluster to serve (label service_cluster); the unnamed one by default.",
+)
+@setting("--extension", default="nginx", help="The kind of proxy.")
+@setting(
+    "--state-dir",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where last good and the proxy's files are; one folder for each worker.  "
+    "[default: interlock/extension-<region>-<cluster> in $XDG_STATE_HOME]",
+)
+@setting("--http-port", type=click.IntRange(1, 65535), default=8080, help="Serve HTTP on this port of all addresses.")
+@setting(
+    "--listen",
+    multiple=True,
+    metavar="ADDR:PORT",
+    help="Serve on these addresses instead of --http-port; may be given again.",
+)
+@setting("--nginx", key="NginxPath", metavar="PATH", help="The nginx to run; found by itself when left out.")
+@setting(
+    "--proxy-id",
+    metavar="NAME",
+    help="How this proxy is called in status and in x-proxy-id; the host's name by default.",
+)
+@setting(
+    "--drain-budget",
+    type=Duration(),
+    default="2s",
+    help="Time that Swarm guarantees between showing that it will stop a task and SIGTERM.",
+)
+@setting("--access-log", metavar="PATH", help="Where requests are logged; off for nowhere.  [default: /dev/stdout]")
+@setting("--keep-proxy", is_flag=True, help="Leave the proxy running when the worker is stopped.")
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of the proxy by its name in config.toml, such as ReadTimeout=60; may be given again.",
+)
+def main(
+    *,
+    common: Common,
+    cluster: str,
+    extension: str,
+    state_dir: Path | None,
+    http_port: int,
+    listen: tuple[str, ...],
+    nginx: str | None,
+    proxy_id: str | None,
+    drain_budget: float,
+    access_log: str | None,
+    keep_proxy: bool,
+    options: tuple[str, ...],
+) -> None:
+    """Run a proxy of one service cluster: follow its plan, bring each change into effect without losing a request."""
+    if not common.bus:
+        raise ConfigError(
+            "no bus: give --bus URL (or INTERLOCK_BUS, or BusURL in config.toml), such as redis://bus:6379/0"
+        )
+    proxy_options = app.proxy_options(common.document.extensions, cluster)
+    proxy_options.update(_pairs(options))
+    if access_log:
+        proxy_options["AccessLogPath"] = access_log
+    sys.exit(
+        app.run(
+            app.Options(
+                bus_url=common.bus,
+                cluster=Cluster(common.region, cluster),
+                state_dir=state_dir or _state_dir(common.region, cluster),
+                extension=extension,
+                listen=listen or (str(http_port),),
+                binary=nginx or "",
+                proxy_id=proxy_id or socket.gethostname(),
+                drain_budget=drain_budget,
+                metrics_addr=common.metrics,
+                keep_proxy=keep_proxy,
+                proxy_options=proxy_options,
+            )
+        )
+    )
+
+
+def _state_dir(region: str, cluster: str) -> Path:
+    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    region, name = str(Cluster(region, cluster)).split("/")
+    return Path(home) / "interlock" / f"extension-{region}-{'default' if name == UNNAMED else name}"
+
+
+def _pairs(options: tuple[str, ...]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for option in options:
+        name, separator, value = option.partition("=")
+        if not separator:
+            raise ConfigError(f"--option {option!r}: no value; write NAME=VALUE, such as WorkerProcesses=4")
+        found[name] = (
+            int(value) if value.isascii() and value.isdigit() else {"true": True, "false": False}.get(value, value)
+        )
+    return found

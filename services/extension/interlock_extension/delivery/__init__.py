@@ -1,0 +1,1 @@
+"""Where what was proven good is kept, for a start with the bus away."""

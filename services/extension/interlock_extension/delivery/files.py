@@ -1,0 +1,116 @@
+"""Last good: what the proxy serves, on the worker's own disk, one file per virtual host. Shell.
+
+Written after an apply was proven, read at start. Each file is whole or is ignored with a message; none is trusted to be
+what nginx runs, since nginx's files are rendered from these again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Mapping
+from hashlib import blake2s
+from pathlib import Path
+
+import msgspec
+
+from interlock.errors import ConfigError, WireError
+from interlock.model.version import Version
+from interlock.runtime.logging import get_logger
+from interlock.wire import codec
+from interlock_extension.port import HostView
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What last good says. `problems`: files that were ignored, and why."""
+
+    version: Version | None = None
+    views: dict[str, HostView] = {}
+    problems: tuple[str, ...] = ()
+
+
+class _State(msgspec.Struct, frozen=True, kw_only=True):
+    cluster: str
+    version: Version | None = None
+
+
+class LastGood:
+    """The folder of one worker. Opening it locks it: two workers must not share one."""
+
+    def __init__(self, folder: Path, cluster: str) -> None:
+        self._folder = folder / "lastgood"
+        self._cluster = cluster
+        self._log = get_logger(service="extension")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigError(f"--state-dir {folder}: {error}; give a folder that can be written") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(self._lock, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(self._lock)
+            raise ConfigError(
+                f"--state-dir {folder} is in use by another worker (pid {holder}); "
+                "end that one or give each worker a folder of its own"
+            ) from error
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+
+    def read(self) -> Kept:
+        """Everything that can be read. A folder that was another cluster's holds nothing for us."""
+        problems: list[str] = []
+        views: dict[str, HostView] = {}
+        state = self._state(problems)
+        if state is not None and state.cluster != self._cluster:
+            problems.append(f"{self._folder} holds cluster {state.cluster}, not {self._cluster}: ignored")
+            for path in self._folder.glob("*.view"):
+                path.unlink(missing_ok=True)
+            state = None
+        for path in sorted(self._folder.glob("*.view")):
+            try:
+                view = codec.decode("view", path.read_bytes(), HostView, where=str(path))
+                views[view.host.host] = view
+            except (WireError, OSError) as error:
+                problems.append(f"ignored: {error}")
+        for problem in problems:
+            self._log.warning("last good", problem=problem)
+        return Kept(version=state.version if state else None, views=views, problems=tuple(problems))
+
+    def _state(self, problems: list[str]) -> _State | None:
+        path = self._folder / "state"
+        try:
+            return codec.decode("state", path.read_bytes(), _State, where=str(path))
+        except FileNotFoundError:
+            return None
+        except (WireError, OSError) as error:
+            problems.append(f"ignored: {error}")
+            return None
+
+    def write(self, views: Mapping[str, HostView | None], version: Version | None) -> None:
+        """Keep changed hosts (None: no longer served). A disk that cannot be written is said, and served from on."""
+        try:
+            for host, view in views.items():
+                path = self._folder / f"{_name(host)}.view"
+                if view is None:
+                    path.unlink(missing_ok=True)
+                else:
+                    _replace(path, codec.encode("view", view))
+            _replace(self._folder / "state", codec.encode("state", _State(cluster=self._cluster, version=version)))
+        except OSError as error:
+            self._log.error("last good cannot be kept", folder=str(self._folder), error=str(error))
+
+    def close(self) -> None:
+        """Give the folder free."""
+        os.close(self._lock)
+
+
+def _name(host: str) -> str:
+    return blake2s(host.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _replace(path: Path, data: bytes) -> None:
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_bytes(data)
+    fresh.replace(path)

@@ -1,0 +1,190 @@
+"""The worker's own copy of the plan, and what is to be served of it. Pure: no I/O, no clock.
+
+Every change answers which hosts it touches, so that the work that follows costs what changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from interlock.model.routing import Endpoint, PlanDelta, Upstream, VirtualHost
+from interlock_extension.admission import Key, choose, key_of
+from interlock_extension.port import HostView
+
+T = TypeVar("T")
+
+
+class Touched(msgspec.Struct, frozen=True, kw_only=True):
+    """What a change concerns: hosts to look at again, endpoints that are new to us, and endpoints that are gone."""
+
+    hosts: frozenset[str] = frozenset()
+    fresh: frozenset[Key] = frozenset()
+    gone: frozenset[Key] = frozenset()
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy that the proxy refused; it is not tried again until it changes."""
+
+    policy: VirtualHost
+    reason: str
+
+
+class Desired:
+    """Hosts and upstreams of the plan, the endpoints admitted, the policies refused, and the views served."""
+
+    def __init__(self) -> None:
+        self.hosts: dict[str, VirtualHost] = {}
+        self.upstreams: dict[str, Upstream] = {}
+        self.accepted: set[Key] = set()
+        self.refused: dict[str, Refused] = {}
+        self.served: dict[str, HostView] = {}
+        self._users: dict[str, set[str]] = {}
+        self._places: dict[Key, set[str]] = {}
+        self._waiting: set[Key] = set()
+
+    @property
+    def waiting(self) -> int:
+        """How many wanted endpoints have not been admitted yet."""
+        return len(self._waiting)
+
+    def replace(self, hosts: Mapping[str, VirtualHost], upstreams: Mapping[str, Upstream]) -> Touched:
+        """Make this the whole plan."""
+        return self.change(
+            PlanDelta(hosts=_difference(self.hosts, hosts), upstreams=_difference(self.upstreams, upstreams))
+        )
+
+    def change(self, delta: PlanDelta) -> Touched:
+        """Apply a delta to the copy."""
+        hosts: set[str] = set()
+        fresh: set[Key] = set()
+        gone: set[Key] = set()
+        for host, policy in delta.hosts.items():
+            self._put_host(host, policy)
+            hosts.add(host)
+        for name, upstream in delta.upstreams.items():
+            hosts |= self._put_upstream(name, upstream, fresh, gone)
+        gone = {key for key in gone if key not in self._places}
+        self.accepted -= gone
+        self._waiting -= gone
+        return Touched(
+            hosts=frozenset(hosts),
+            fresh=frozenset(key for key in fresh if key in self._places and key not in self.accepted),
+            gone=frozenset(gone),
+        )
+
+    def _put_host(self, host: str, policy: VirtualHost | None) -> None:
+        before = self.hosts.pop(host, None)
+        for route in before.routes if before else ():
+            users = self._users.get(route.upstream, set())
+            users.discard(host)
+            if not users:
+                self._users.pop(route.upstream, None)
+        refused = self.refused.get(host)
+        if refused is not None and refused.policy != policy:
+            del self.refused[host]
+        if policy is None:
+            return
+        self.hosts[host] = policy
+        for route in policy.routes:
+            self._users.setdefault(route.upstream, set()).add(host)
+
+    def _put_upstream(self, name: str, upstream: Upstream | None, fresh: set[Key], gone: set[Key]) -> set[str]:
+        before = self.upstreams.pop(name, None)
+        for endpoint in before.endpoints if before else ():
+            key = key_of(endpoint)
+            places = self._places.get(key, set())
+            places.discard(name)
+            if not places:
+                self._places.pop(key, None)
+                gone.add(key)
+        if upstream is not None:
+            self.upstreams[name] = upstream
+            for endpoint in upstream.endpoints:
+                self._put_endpoint(name, endpoint, fresh, gone)
+        return set(self._users.get(name, ()))
+
+    def _put_endpoint(self, name: str, endpoint: Endpoint, fresh: set[Key], gone: set[Key]) -> None:
+        key = key_of(endpoint)
+        if key not in self._places and key not in gone:
+            fresh.add(key)
+        self._places.setdefault(key, set()).add(name)
+        if key in self.accepted or endpoint.draining:
+            self._waiting.discard(key)
+        else:
+            self._waiting.add(key)
+
+    def accept(self, key: Key) -> frozenset[str]:
+        """An endpoint has accepted a connection; the hosts that this touches."""
+        if key not in self._places or key in self.accepted:
+            return frozenset()
+        self.accepted.add(key)
+        self._waiting.discard(key)
+        return frozenset(host for name in self._places[key] for host in self._users.get(name, ()))
+
+    def unadmitted(self) -> frozenset[Key]:
+        """Every endpoint of the plan that has not accepted a connection."""
+        return frozenset(self._places.keys() - self.accepted)
+
+    def view(self, host: str) -> HostView | None:
+        """The host as it is to be served now; None when no path of it can be.
+
+        Where the proxy refused the policy, the last accepted one stays, but its endpoints follow the live tasks.
+        """
+        policy = self.hosts.get(host)
+        if policy is None:
+            return None
+        if host in self.refused:
+            return self._held(host, policy)
+        return _view(policy, self.upstreams, self.accepted)
+
+    def _held(self, host: str, wanted: VirtualHost) -> HostView | None:
+        served = self.served.get(host)
+        if served is None:
+            return None
+        live = {
+            key_of(endpoint)
+            for route in wanted.routes
+            if route.upstream in self.upstreams
+            for endpoint in self.upstreams[route.upstream].endpoints
+        }
+        upstreams = {
+            upstream.name: self.upstreams.get(upstream.name)
+            or Upstream(name=upstream.name, endpoints=tuple(e for e in upstream.endpoints if key_of(e) in live))
+            for upstream in served.upstreams
+        }
+        return _view(served.host, upstreams, self.accepted)
+
+    def refuse(self, host: str, reason: str) -> None:
+        """The proxy refused the host's present policy."""
+        policy = self.hosts.get(host)
+        if policy is not None:
+            self.refused[host] = Refused(policy=policy, reason=reason)
+
+    def draining_since(self, key: Key) -> float | None:
+        """Since when the endpoint drains, if it is in the plan and does."""
+        for name in self._places.get(key, ()):
+            for endpoint in self.upstreams[name].endpoints:
+                if key_of(endpoint) == key:
+                    return endpoint.draining_since
+        return None
+
+
+def _difference(before: Mapping[str, T], after: Mapping[str, T]) -> dict[str, T | None]:
+    changed: dict[str, T | None] = dict.fromkeys(before.keys() - after.keys())
+    changed.update((name, value) for name, value in after.items() if before.get(name) != value)
+    return changed
+
+
+def _view(policy: VirtualHost, upstreams: Mapping[str, Upstream], accepted: Container[Key]) -> HostView | None:
+    found: dict[str, Upstream] = {}
+    for route in policy.routes:
+        upstream = upstreams.get(route.upstream)
+        if upstream is None or upstream.name in found:
+            continue
+        chosen = choose(upstream, accepted)
+        if chosen:
+            found[upstream.name] = Upstream(name=upstream.name, endpoints=chosen)
+    return HostView(host=policy, upstreams=tuple(found.values())) if found else None

@@ -1,0 +1,367 @@
+"""The loop beside one proxy: news of the plan and of endpoints in, one proven apply at a time, outcomes out.
+
+The first change acts at once; what arrives while an apply runs is folded into the next. Only this thread touches the
+proxy. Built by `app`; pure decisions are in `desired`, `admission`, `rollout` and `drains`.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from interlock.errors import ConfigRejected, ProxyError, ProxyUnavailable
+from interlock.model.outcome import Drain, HostRejection, Outcome, Result
+from interlock.model.routing import DEFAULT_HOST
+from interlock.model.version import Version
+from interlock.runtime.logging import get_logger
+from interlock.wire.trail import Cause, Trail
+from interlock_extension.admission import Key
+from interlock_extension.change import Draft, Drafting
+from interlock_extension.delivery.files import LastGood
+from interlock_extension.desired import Desired, Touched
+from interlock_extension.drains import LATEST, Ledger
+from interlock_extension.herald import Herald
+from interlock_extension.intake import Change, Intake, Lost, News
+from interlock_extension.meters import Meters
+from interlock_extension.port import Control, Proof, Renderer
+
+FIRST_RESULTS = 0.01
+"""Seconds that a change waits at most for the first probe of its new endpoints, so that both are one apply."""
+
+FIRST_RESULTS_OF_ALL = 1.0
+"""The same after a snapshot, when all endpoints of an unknown past may be new."""
+
+_TICK = 0.05
+_TEND = 1.0
+_STOP = 3.0
+_LONGEST_PAUSE = 2.0
+_FIRST_PAUSE = 0.1
+
+
+class Probed(msgspec.Struct, frozen=True, kw_only=True):
+    """The first attempt at an endpoint, or its acceptance. `at`: Unix seconds."""
+
+    key: Key
+    accepted: bool
+    at: float
+
+
+Event = Lost | News | Probed
+
+
+class Worker:
+    """One extension worker. `tell` may be called from any thread; everything else belongs to `run`'s."""
+
+    def __init__(
+        self,
+        *,
+        renderer: Renderer,
+        control: Control,
+        last_good: LastGood,
+        herald: Herald,
+        meters: Meters,
+        watch: Callable[[frozenset[Key]], None],
+        forget: Callable[[frozenset[Key]], None],
+        ledger: Ledger,
+        stop_proxy: bool = True,
+    ) -> None:
+        self._control = control
+        self._last_good = last_good
+        self._herald = herald
+        self._meters = meters
+        self._watch = watch
+        self._forget = forget
+        self._ledger = ledger
+        self._stop_proxy = stop_proxy
+        self._desired = Desired()
+        self._intake = Intake(self._desired)
+        self._drafting = Drafting(self._desired, renderer)
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._dirty: set[str] = set()
+        self._trail: Trail | None = None
+        self._moved = False
+        self._came_with: dict[Key, Trail] = {}
+        self._untried: set[Key] = set()
+        self._not_before = 0.0
+        self._running = False
+        self._known_plan = False
+        self._pause = _FIRST_PAUSE
+        self._try_again_at = 0.0
+        self._tend_at = 0.0
+        self._gauges: dict[str, float] = {}
+        self._drains: tuple[Drain, ...] = ()
+        self._misses = 0
+        self._log = get_logger(service="extension")
+
+    def tell(self, event: Event) -> None:
+        """Hand over a piece of news."""
+        self._events.put(event)
+
+    def probed(self, key: Key, accepted: bool) -> None:
+        """For the prober."""
+        self.tell(Probed(key=key, accepted=accepted, at=time.time()))
+
+    def run(self, stop: threading.Event) -> None:
+        """The loop: until stop."""
+        self._begin()
+        try:
+            while not stop.is_set():
+                self._gather()
+                self._keep_running()
+                if self._running and time.monotonic() >= self._due_at():
+                    self._bring_into_effect()
+        finally:
+            if self._stop_proxy:
+                self._control.stop(timeout=_STOP)
+            else:
+                self._control.leave()
+
+    # Beginning
+
+    def _begin(self) -> None:
+        kept = self._last_good.read()
+        hosts = {host: view.host for host, view in kept.views.items()}
+        upstreams = {u.name: u for view in kept.views.values() for u in view.upstreams}
+        self._intake.restore(hosts, upstreams, kept.version)
+        self._desired.served.update(kept.views)
+        self._ledger.settle({host: (None, view) for host, view in kept.views.items()}, 0.0, lambda _: None)
+        self._drafting.begin(kept.views)
+        self._say("starting", "; ".join(kept.problems))
+        self._keep_running()
+
+    def _keep_running(self) -> None:
+        now = time.monotonic()
+        if self._running and not self._control.alive():
+            self._running = False
+            self._meters.restarts.inc()
+            self._log.error("the proxy died; it is started again")
+        if not self._running and now >= self._try_again_at:
+            self._start_proxy(now)
+        if self._running and now >= self._tend_at:
+            self._tend_at = now + _TEND
+            self._gauges = self._control.tend()
+            self._refresh()
+
+    def _start_proxy(self, now: float) -> None:
+        try:
+            how = self._control.start(self._drafting.all_files())
+        except ConfigRejected as error:
+            host = self._drafting.drop(error.culprit)
+            if host is None:
+                self._wait_and_say(now, error)
+            else:
+                self._desired.refuse(host, str(error))
+                self._dirty.add(host)
+            return
+        except ProxyUnavailable as error:
+            self._wait_and_say(now, error)
+            return
+        self._running, self._pause = True, _FIRST_PAUSE
+        self._drafting.installed(self._control.installed())
+        self._log.info("the proxy runs", how=how, hosts=len(self._desired.served), version=str(self._intake.version))
+        if self._desired.served or self._known_plan:
+            self._say("unchanged" if how == "adopted" else "reloaded", f"nginx {how}")
+
+    def _wait_and_say(self, now: float, error: ProxyError) -> None:
+        self._try_again_at = now + self._pause
+        self._pause = min(_LONGEST_PAUSE, self._pause * 2)
+        self._log.error("the proxy does not run", error=str(error))
+        self._say("starting", str(error))
+
+    # News
+
+    def _gather(self) -> None:
+        timeout = min(_TICK, max(0.0, self._due_at() - time.monotonic())) if self._running else _TICK
+        try:
+            self._absorb(self._events.get(timeout=timeout) if timeout else self._events.get_nowait())
+            while True:
+                self._absorb(self._events.get_nowait())
+        except queue.Empty:
+            return
+
+    def _absorb(self, event: Event) -> None:
+        match event:
+            case Lost():
+                news = self._intake.stale_since is None
+                self._intake.lose(event.at, event.reason)
+                if news:
+                    self._refresh(news=True)
+            case News():
+                change = self._intake.take(event)
+                if change is None:
+                    self._refresh(news=True)
+                else:
+                    self._absorb_change(change)
+            case Probed():
+                self._absorb_probe(event)
+
+    def _absorb_change(self, change: Change) -> None:
+        self._known_plan = True
+        touched = change.touched
+        self._note_drains(touched)
+        # Also what was restored from disk but never admitted in this life must be found again.
+        fresh = self._desired.unadmitted() if change.whole else touched.fresh
+        if touched.gone:
+            self._forget(touched.gone)
+            self._untried -= touched.gone
+            for key in touched.gone:
+                self._came_with.pop(key, None)
+        if fresh:
+            wait = FIRST_RESULTS_OF_ALL if change.whole else FIRST_RESULTS
+            if not self._untried:
+                self._not_before = time.monotonic() + wait
+            self._untried |= fresh
+            for key in fresh:
+                self._came_with[key] = change.trail
+            self._watch(fresh)
+        self._dirty |= touched.hosts
+        self._trail = self._trail.merge(change.trail) if self._trail else change.trail
+        # Even a change that touches nothing here moves the version on.
+        self._moved = True
+
+    def _note_drains(self, touched: Touched) -> None:
+        for host in touched.hosts:
+            policy = self._desired.hosts.get(host)
+            for route in policy.routes if policy else ():
+                upstream = self._desired.upstreams.get(route.upstream)
+                for endpoint in upstream.endpoints if upstream else ():
+                    if endpoint.draining:
+                        self._ledger.note(Key(endpoint.address, endpoint.port, endpoint.task), endpoint.draining_since)
+
+    def _absorb_probe(self, event: Probed) -> None:
+        self._untried.discard(event.key)
+        if not event.accepted:
+            return
+        hosts = self._desired.accept(event.key)
+        came_with = self._came_with.pop(event.key, None)
+        if not hosts:
+            return
+        self._dirty |= hosts
+        trail = came_with or Trail(
+            causes=(Cause(id=f"probe-{event.key.task}-{event.at:.3f}", kind="probe", what=event.key.task, at=event.at),)
+        )
+        self._trail = self._trail.merge(trail) if self._trail else trail
+
+    def _due_at(self) -> float:
+        """The monotonic time from which there is something to apply; infinite while there is nothing."""
+        if not self._dirty and not self._moved:
+            return math.inf
+        return max(self._try_again_at, self._not_before if self._untried else 0.0)
+
+    # Acting
+
+    def _bring_into_effect(self) -> None:
+        dirty, self._dirty = self._dirty, set()
+        trail, self._trail = self._trail or Trail(), None
+        self._moved = False
+        version = self._intake.version
+        draft = self._drafting.draft(dirty)
+        if draft.rollout.action == "unchanged":
+            self._settle(draft, None, version, trail)
+            return
+        try:
+            proof = self._control.apply(draft.files, _note(version))
+        except ConfigRejected as error:
+            self._isolate(draft, error)
+            self._again(dirty, trail)
+        except ProxyUnavailable as error:
+            self._log.error("not proven", error=str(error))
+            self._running = self._control.alive()
+            self._try_again_at = time.monotonic() + (self._pause if self._running else 0.0)
+            self._again(dirty, trail)
+        else:
+            self._settle(draft, proof, version, trail)
+
+    def _again(self, dirty: set[str], trail: Trail) -> None:
+        self._dirty |= dirty
+        self._trail = trail.merge(self._trail) if self._trail else trail
+        self._moved = True
+
+    def _isolate(self, draft: Draft, error: ConfigRejected) -> None:
+        """Find whom the proxy refused, so that the rest can proceed with the next attempt."""
+        culprits = self._drafting.culprits(draft, error, self._control)
+        if not culprits:
+            self._log.error("the proxy refuses its configuration as a whole", error=str(error))
+            self._try_again_at = time.monotonic() + self._pause
+            self._pause = min(_LONGEST_PAUSE, self._pause * 2)
+            self._say("rejected", str(error))
+        for host, reason in culprits.items():
+            self._log.warning("a virtual host was refused; its last accepted one stays", host=host, reason=reason)
+            self._drafting.refuse(host, reason)
+            self._meters.rejections.inc()
+
+    def _settle(self, draft: Draft, proof: Proof | None, version: Version | None, trail: Trail) -> None:
+        now = time.time()
+        let_go_at = proof.let_go_at if proof else now
+        self._pause = _FIRST_PAUSE
+        self._drafting.accept(draft)
+        drains = self._ledger.settle(draft.changes, let_go_at, self._desired.draining_since)
+        self._drains = (*self._drains, *drains)[-LATEST:]
+        self._misses += sum(drain.margin < 0 for drain in drains)
+        trail = trail.hop("applying", proof.applying_at if proof else now)
+        trail = trail.hop("effective", proof.effective_at if proof else now)
+        result: Result = "reloaded" if proof else "unchanged"
+        self._meters.applied(draft, proof, drains)
+        self._say(result, draft.rollout.reason, version=version, trail=trail, effective_at=trail.hops["effective"])
+        self._last_good.write(draft.views, version)
+        if proof:
+            self._log.info("effective", version=str(version), why=draft.rollout.reason, took=proof.detail)
+
+    # Saying
+
+    def _say(
+        self,
+        result: Result,
+        reason: str,
+        *,
+        version: Version | None = None,
+        trail: Trail | None = None,
+        effective_at: float | None = None,
+    ) -> None:
+        before = self._herald.present
+        cause = trail.causes[0].id if trail and trail.causes else before.cause
+        # A first version that was only read from disk is what runs, too.
+        self._herald.say(
+            msgspec.structs.replace(
+                self._facts(before),
+                result=result,
+                reason=reason,
+                version=version or (self._intake.version if before.version is None else before.version),
+                at=time.time(),
+                effective_at=effective_at if effective_at is not None else before.effective_at,
+                hops=trail.hops if trail else before.hops,
+                cause=cause,
+            ),
+            news=True,
+        )
+
+    def _refresh(self, *, news: bool = False) -> None:
+        self._herald.say(self._facts(self._herald.present), news=news)
+
+    def _facts(self, before: Outcome) -> Outcome:
+        served = self._desired.served
+        rejections = tuple(
+            sorted(HostRejection(host=host, reason=r.reason) for host, r in self._desired.refused.items())
+        )
+        self._meters.state(self._desired, self._intake, self._ledger.endpoints, self._gauges)
+        return msgspec.structs.replace(
+            before,
+            hosts=len(served) - (DEFAULT_HOST in served),
+            upstreams=self._drafting.upstreams,
+            endpoints=self._ledger.endpoints,
+            waiting=self._desired.waiting,
+            stale_since=self._intake.stale_since,
+            rejections=rejections,
+            drains=self._drains,
+            drain_misses=self._misses,
+            counters={**self._meters.counters, **self._gauges},
+        )
+
+
+def _note(version: Version | None) -> str:
+    return f"{version.generation} {version.seq} {version.nonce}" if version else "none"
