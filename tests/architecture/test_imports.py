@@ -1,0 +1,171 @@
+"""Imports: contracts that can fail, services with only their extra, and the standard library unhidden."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from importlib.metadata import packages_distributions, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from support.house import PACKAGES, ROOT, SOURCE_ROOTS, modules
+
+# Each line breaks one contract; the second part is what the contract's name begins with.
+VIOLATIONS = [
+    ("interlock_planner/plan.py", "import interlock_watcher", "Services meet"),
+    ("interlock_extension/registry.py", "import interlock_simulator", "Services meet"),
+    ("interlock/cli.py", "import interlock_planner", "Services meet"),
+    ("interlock_demo/load.py", "import interlock_planner.loop", "The demo"),
+    ("interlock/model/names.py", "import interlock.bus.keys", "Inside interlock"),
+    ("interlock/utils.py", '"""A module without a place."""', "Inside interlock"),
+    ("interlock/labels/label.py", "import time", "Pure modules"),
+    ("interlock_planner/stages/hosts.py", "import interlock.runtime.retry", "Pure modules"),
+    ("interlock_extension/nginx/render.py", "import subprocess", "Pure modules"),
+    ("interlock_planner/loop.py", "import docker", "The Docker API"),
+    ("interlock_extension/registry.py", "import redis", "Redis is spoken"),
+    ("interlock_watcher/docker_source.py", "import tenacity", "tenacity only"),
+    ("interlock_planner/app.py", "import click", "click only"),
+    ("interlock_extension/nginx/config.py", "import jinja2", "jinja2 only"),
+]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of all source roots in one folder, with the contracts."""
+    copy = tmp_path_factory.mktemp("house")
+    for package in PACKAGES:
+        shutil.copytree(package, copy / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / ".importlinter", copy)
+    return copy
+
+
+def _lint(house: Path) -> subprocess.CompletedProcess[str]:
+    # The working directory comes first on the path, so that the copy is read and not the installed packages.
+    code = "import sys; sys.path.insert(0, ''); from importlinter.cli import lint_imports_command as lint; lint()"
+    return subprocess.run([sys.executable, "-c", code], cwd=house, capture_output=True, text=True, check=False)
+
+
+def test_the_contracts_are_kept(house: Path) -> None:
+    done = _lint(house)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("path", "line", "contract"), VIOLATIONS)
+def test_each_contract_can_be_broken(house: Path, path: str, line: str, contract: str) -> None:
+    with _edited(house / path, line):
+        done = _lint(house)
+    # A broken contract is named twice: in the list, and where the broken ones are explained.
+    named = [text for text in done.stdout.splitlines() if text.startswith(contract)]
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert len(named) > 1, f"{contract} is not among the broken contracts:\n{done.stdout}"
+
+
+def test_every_contract_has_a_violation_here() -> None:
+    names = re.findall(r"^name = (.*)$", (ROOT / ".importlinter").read_text(encoding="utf-8"), re.MULTILINE)
+    begins = {contract for _, _, contract in VIOLATIONS}
+    assert [name for name in names if not any(name.startswith(b) for b in begins)] == []
+
+
+@contextlib.contextmanager
+def _edited(path: Path, line: str) -> Iterator[None]:
+    before = path.read_text(encoding="utf-8") if path.exists() else None
+    path.write_text(f"{before or ''}\n{line}\n", encoding="utf-8")
+    try:
+        yield
+    finally:
+        if before is None:
+            path.unlink()
+        else:
+            path.write_text(before, encoding="utf-8")
+
+
+INSTALLED = packages_distributions()
+BLOCK = """
+import importlib.abc, sys
+class Block(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in blocked:
+            raise ModuleNotFoundError(f"{name} is not in the extra that this service is installed with", name=name)
+sys.meta_path.insert(0, Block())
+import importlib
+for module in wanted:
+    importlib.import_module(module)
+"""
+
+
+def _needs(name: str, extras: Iterable[str]) -> Iterator[Requirement]:
+    if name == "interlock":
+        # From its source: what an editable install says of itself is as old as the install.
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        optional = (text for extra in extras for text in project["optional-dependencies"].get(extra, ()))
+        yield from map(Requirement, (*project["dependencies"], *optional))
+        return
+    for need in map(Requirement, requires(name) or ()):
+        if not need.marker or any(need.marker.evaluate({"extra": extra}) for extra in (*extras, "")):
+            yield need
+
+
+def _closure(extra: str) -> set[str]:
+    """The distributions that `pip install interlock[extra]` brings."""
+    found: set[tuple[str, frozenset[str]]] = set()
+    todo = [("interlock", frozenset({extra}))]
+    while todo:
+        name, extras = todo.pop()
+        if (name, extras) not in found:
+            found.add((name, extras))
+            todo += [(str(canonicalize_name(need.name)), frozenset(need.extras)) for need in _needs(name, extras)]
+    return {name for name, _ in found}
+
+
+@pytest.mark.parametrize("package", [p for p in PACKAGES if p.name != "interlock"], ids=lambda p: p.name)
+def test_a_service_imports_with_only_its_extra(package: Path) -> None:
+    extra = package.name.removeprefix("interlock_")
+    allowed = _closure(extra)
+    ours = {p.name for p in PACKAGES}
+    blocked = {
+        top
+        for top, owners in INSTALLED.items()
+        if top not in ours and not any(canonicalize_name(owner) in allowed for owner in owners)
+    }
+    assert "pytest" in blocked, "the test would block nothing"
+    wanted = [module.name for module in modules(package)]
+    code = f"blocked = {blocked!r}\nwanted = {wanted!r}\n{BLOCK}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_extras_hold_the_least_privilege() -> None:
+    assert "docker" not in _closure("planner")
+    assert "jinja2" not in _closure("watcher")
+    assert "docker" not in _closure("extension")
+
+
+def test_the_standard_librarys_secrets_wins_over_our_service_folders() -> None:
+    roots = [str(ROOT / "services"), *map(str, SOURCE_ROOTS)]
+    code = f"import sys; sys.path[:0] = {roots!r}; import secrets, redis; print(secrets.__file__); secrets.token_hex()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not Path(done.stdout.strip()).is_relative_to(ROOT)
+
+
+def test_no_source_root_is_a_package() -> None:
+    roots = [ROOT, ROOT / "services", *SOURCE_ROOTS]
+    assert [str(r.relative_to(ROOT)) for r in roots if (r / "__init__.py").exists()] == []
+
+
+def _encoders() -> Iterator[str]:
+    for package in PACKAGES:
+        for module in modules(package):
+            if re.search(r"msgspec\.msgpack|\bimport msgpack\b|\bfrom msgpack\b", module.text):
+                yield module.name
+
+
+def test_only_the_codec_encodes_for_the_bus() -> None:
+    assert list(_encoders()) == ["interlock.wire.codec"]
