@@ -7,7 +7,7 @@ import time
 import pytest
 
 from interlock.bus import keys
-from interlock.bus.connection import Bus
+from interlock.bus.connection import Bus, without_password
 from interlock.bus.env import RegionEnv
 from interlock.bus.outcomes import Outcomes
 from interlock.bus.registry import Registry
@@ -66,3 +66,22 @@ def test_an_absent_server_is_unavailable_and_not_empty() -> None:
 def test_a_bad_url_names_the_remedy(url: str) -> None:
     with pytest.raises(ConfigError):
         Bus.connect(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://:hunter2@host:6379/0", "redis://:***@host:6379/0"),
+        ("rediss://me:hunt/er@2@host", "rediss://me:***@host"),
+        ("unix:///run/bus.sock?password=hunter2&db=1", "unix:///run/bus.sock?password=***&db=1"),
+        ("redis://host:6379", "redis://host:6379"),
+        ("ftp://:hunter2@host", "ftp://:***@host"),
+    ],
+)
+def test_a_password_is_never_shown(url: str, shown: str) -> None:
+    assert without_password(url) == shown
+    try:
+        said = str(Bus.connect(url).url)
+    except ConfigError as error:
+        said = str(error)
+    assert "hunt" not in said

@@ -5,6 +5,7 @@ Connecting does not wait for the server: whoever asks first meets `BusUnavailabl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -32,6 +33,8 @@ WRITE_TIMEOUT = 5.0
 MOST_BLOCK = 2.0
 """Seconds that a blocking read waits at most; the client's own time-out lies above it (redis-py's default does not)."""
 
+_PASSWORD = re.compile(r"(?<=://)([^/@:]*):.*@|(?<=[?&]password=)[^&]*")
+
 Argument = str | bytes | int | float
 
 
@@ -39,22 +42,28 @@ class Bus:
     """One server. Safe for several threads; each blocking reader takes a connection of its own from the pool."""
 
     def __init__(self, url: str, *, name: str = "interlock") -> None:
-        self.url = url
+        self.url = without_password(url)
         self._writes = self._client(url, name, WRITE_TIMEOUT)
         self._reads = self._client(url, f"{name}-reader", MOST_BLOCK + 5.0)
 
     @classmethod
     def connect(cls, url: str, *, name: str = "interlock") -> Bus:
         """A bus for a `redis://`, `rediss://` or `unix://` URL. Raises `ConfigError` for any other."""
+        shown = without_password(url)
         scheme = urlsplit(url).scheme
         if scheme not in {"redis", "rediss", "unix"}:
             raise ConfigError(
-                f"the bus URL {url!r} has the scheme {scheme!r}: give redis://host:6379/0, rediss://… or unix:///path.sock"
+                f"the bus URL {shown!r} has the scheme {scheme!r}: "
+                "give redis://host:6379/0, rediss://… or unix:///path.sock"
             )
         try:
             return cls(url, name=name)
-        except ValueError as error:
-            raise ConfigError(f"the bus URL {url!r} cannot be used: {error}") from error
+        except ValueError:
+            # The cause is left out on purpose: it quotes the part of the URL that it could not read.
+            raise ConfigError(
+                f"the bus URL {shown!r} cannot be used: correct its host, port or database, and percent-encode what "
+                "is neither letter nor digit in its password"
+            ) from None
 
     @staticmethod
     def _client(url: str, name: str, timeout: float) -> redis.Redis:
@@ -108,6 +117,11 @@ class Bus:
         """The server's clock, Unix seconds."""
         seconds, micros = self.command("TIME")
         return int(seconds) + int(micros) / 1e6
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown: logs and error messages are read by more people than hold the password."""
+    return _PASSWORD.sub(lambda found: "***" if found[1] is None else f"{found[1]}:***@", url)
 
 
 @contextmanager
