@@ -9,7 +9,7 @@ import msgspec
 from interlock_simulator import changes, machine
 from interlock_simulator.profile import REAL
 from interlock_simulator.swarm import Swarm
-from interlock_simulator.values import Json, Sigterm, Task
+from interlock_simulator.values import Json, Listen, Sigterm, Task
 
 PROFILE = msgspec.structs.replace(REAL, jitter=0.0)
 
@@ -32,6 +32,8 @@ class Clocked:
         while True:
             for effect in machine.advance(self.swarm, self.now):
                 self.seen.append((self.now, effect))
+                if isinstance(effect, Listen):
+                    self.swarm.truth(effect.task_id).listening = self.now
                 if isinstance(effect, Sigterm) and not self.stubborn:
                     machine.exited(self.swarm, effect.task_id, self.now)
             due = self.swarm.next_due()

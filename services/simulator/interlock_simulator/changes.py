@@ -75,10 +75,10 @@ def create_service(swarm: Swarm, posted: Json, now: float) -> Service:
 def _endpoint(swarm: Swarm, service: Service) -> Service:
     """VIPs for the networks the service has now, keeping those it had; published ports filled in."""
     ports = []
-    taken = {
-        port["PublishedPort"] for other in swarm.services.values() if other.id != service.id for port in other.ports
-    }
-    for port in service.spec["EndpointSpec"].get("Ports") or []:
+    asked = service.spec["EndpointSpec"].get("Ports") or []
+    others = [other for other in swarm.services.values() if other.id != service.id] if asked else []
+    taken = {port["PublishedPort"] for other in others for port in other.ports}
+    for port in asked:
         published = port.get("PublishedPort") or next(number for number in range(30000, 32768) if number not in taken)
         if published in taken:
             raise Refused(

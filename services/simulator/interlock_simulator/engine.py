@@ -106,7 +106,7 @@ class Engine:
     def _listen(self, task_id: str) -> None:
         task = self.swarm.tasks.get(task_id)
         if task is None or self._muted(task.service_name):
-            self.swarm.truth(task_id).listening = None
+            self.swarm.truth(task_id).opening = None
             return
         load = task.workload
         node = self.swarm.nodes[task.node_id]
@@ -133,6 +133,7 @@ class Engine:
     async def _open(self, process: Process, places: list[tuple[str, int]]) -> None:
         try:
             await process.listen(places)
+            self.swarm.truth(process.identity.task_id).listening = time.time()
         except OSError as error:
             who = process.identity
             _LOG.warning("task %s of %s cannot listen on %s: %s; it crashes", who.task_id, who.service, places, error)

@@ -156,7 +156,7 @@ def listen(swarm: Swarm, task_id: str, now: float) -> None:
     """The process begins to accept, unless it is over."""
     truth = swarm.truths.get(task_id)
     if truth is not None and truth.exited is None and truth.sigterm is None:
-        truth.listening = now
+        truth.opening = now
         swarm.effects.append(Listen(task_id))
 
 
@@ -197,7 +197,7 @@ def sigterm(swarm: Swarm, task_id: str, now: float) -> None:
     if truth.sigterm is not None or truth.exited is not None:
         return
     truth.sigterm = now
-    if truth.started is None or truth.listening is None:
+    if truth.started is None or truth.opening is None:
         exited(swarm, task_id, now, 0)
         return
     swarm.effects.append(Sigterm(task_id))

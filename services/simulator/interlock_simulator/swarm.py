@@ -34,7 +34,10 @@ class Truth:
     service: str
     created: float
     started: float | None = None
+    opening: float | None = None
+    """When the process was told to listen; SIGTERM must reach it from then."""
     listening: float | None = None
+    """When it really accepted, as the shell tells."""
     running: float | None = None
     desired_off: float | None = None
     """When desired state turned from running, as the API shows it."""
