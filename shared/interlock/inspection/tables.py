@@ -69,16 +69,16 @@ def _name(cluster: ClusterView) -> str:
 
 
 def _regions(view: StatusView) -> Table:
-    table = _table("region", "watcher", "Docker", "services", "tasks", "unsettled", "listed", "poll interval")
+    table = _table("region", "watcher", "Docker", "services", "unsettled", "listed", "poll interval")
     for region in view.regions:
         watcher = region.watcher
         if watcher is None:
             table.add_row(region.region, Text("none has written yet", style="yellow"))
             continue
-        listed = "never" if watcher.listed_at is None else f"{ago(view.at - watcher.listed_at)} ago"
+        listed = "never" if watcher.last_listing is None else f"{ago(view.at - watcher.last_listing)} ago"
         docker = f"API {watcher.api_version}" if watcher.stale_since is None else Text("stale", style="yellow")
         table.add_row(
-            region.region, watcher.owner, docker, str(watcher.services), str(watcher.tasks), str(watcher.unsettled),
+            region.region, watcher.owner, docker, str(watcher.services), str(watcher.unsettled),
             listed, f"{watcher.poll_interval:.1f} s",
         )  # fmt: skip
     return table
@@ -90,7 +90,9 @@ def _region_stale(region: RegionView, now: float) -> list[str]:
     if region.silent_for is not None:
         said.append(f"no watcher has reported for {ago(region.silent_for)}; what was known is still served")
     if watcher is not None and watcher.stale_since is not None:
-        said.append(f"Docker, since {ago(now - watcher.stale_since)}: {watcher.stale_reason}; nothing is withdrawn")
+        said.append(f"Docker, since {ago(now - watcher.stale_since)}: {watcher.reason}; nothing is withdrawn")
+    for service, reason in sorted(watcher.unreadable.items()) if watcher else ():
+        said.append(f"service {service} cannot be read, its last good state stays: {reason}")
     return said
 
 

@@ -27,9 +27,7 @@ def status(**cluster: object) -> StatusView:
         "region": "eu", "cluster": "", "version": VERSION, "complete": True, "services": 3, "hosts": 2, "upstreams": 2,
         "endpoints": 5, "draining": 1, "proxies": (), "problems": (), "stale": (),
     } | cluster  # fmt: skip
-    watcher = WatcherStatus(
-        owner="w1", at=100.0, api_version="1.44", services=3, tasks=5, poll_interval=3.0, listed_at=98.0
-    )
+    watcher = WatcherStatus(owner="w1", at=100.0, api_version="1.44", services=3, poll_interval=3.0, last_listing=98.0)
     return StatusView(
         at=100.0,
         bus="unix:///x",
@@ -66,7 +64,7 @@ def test_a_proxy_says_what_it_runs_and_what_it_refused() -> None:
 
 def test_staleness_of_docker_is_said() -> None:
     view = status()
-    watcher = WatcherStatus(owner="w", at=100.0, stale_since=40.0, stale_reason="connection refused")
+    watcher = WatcherStatus(owner="w", at=100.0, stale_since=40.0, reason="connection refused")
     text = shown(
         tables.status_tables(
             StatusView(at=100.0, bus="b", regions=(RegionView(region="eu", watcher=watcher, silent_for=None),),
