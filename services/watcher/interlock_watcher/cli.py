@@ -55,6 +55,7 @@ It only reads Docker, and needs the socket (or TCP endpoint) of a Swarm manager.
 @setting("--name", key="Name", metavar="NAME", default=socket.gethostname, show_default="host name",
          help="Name of this watcher, as leases and status show it.")  # fmt: skip
 def main(
+    *,
     common: Common,
     docker: str,
     tls_ca: str | None,
@@ -93,3 +94,7 @@ def main(
         lifecycle.on_close("metrics", metrics.serve(common.metrics, registry).close)
     watcher.start()
     sys.exit(lifecycle.wait())
+
+
+if __name__ == "__main__":
+    main()

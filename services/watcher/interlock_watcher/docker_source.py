@@ -91,7 +91,14 @@ class DockerSource:
 
     def service(self, id_: str) -> RawService:
         """One service. Raises NotFound when Docker says that it does not exist."""
-        return _decode(f"service {id_}", self._get(f"/services/{id_}"), RawService)
+        try:
+            data = self._get(f"/services/{id_}")
+        except NotFound as error:
+            if id_ not in str(error).partition(f"/services/{id_}: ")[2]:
+                # A path that is not served, or something in between: Docker itself names what it did not find.
+                raise DockerRefused(f"{error}; that is not the Docker Engine speaking of the service") from error
+            raise
+        return _decode(f"service {id_}", data, RawService)
 
     def listing(self) -> Listing:
         """Everything. Services come before tasks: a task whose service is not listed yet is then merely early."""

@@ -1,0 +1,125 @@
+"""Whatever Docker does or fails to do: nothing is withdrawn, the state is said to be stale, and it heals unaided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from interlock_simulator.client import SimulatorClient
+from support.bus_servers import Server
+from support.watcher_lab import BusView, running_watcher, until
+
+from interlock_watcher.app import Watcher
+
+SHOP = {"com.docker.lb.hosts": "shop.local", "com.docker.lb.port": "8080"}
+
+
+@pytest.fixture
+def watcher(sim: SimulatorClient, server: Server, view: BusView) -> Iterator[Watcher]:
+    sim.create_service("shop", labels=SHOP, replicas=2, networks=["web"])
+    sim.wait_converged("shop")
+    with running_watcher(sim.docker_url, server.url, poll_interval=0.3) as running:
+        until("shop is on the bus", lambda: view.serving("shop") == 2)
+        until("fresh", lambda: fresh(view))
+        yield running
+
+
+def fresh(view: BusView) -> bool:
+    status = view.status()
+    return status is not None and status.stale_since is None
+
+
+def stale(view: BusView) -> bool:
+    status = view.status()
+    assert view.serving("shop") == 2
+    return status is not None and status.stale_since is not None and bool(status.reason)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "error", "status": 500},
+        {"kind": "error", "status": 503},
+        {"kind": "error", "status": 500, "path": "/tasks"},
+        {"kind": "error", "status": 404},
+        {"kind": "reset"},
+        {"kind": "refuse", "seconds": 60},
+        {"kind": "slow", "delay": 4},
+    ],
+    ids=lambda fault: "-".join(str(v).strip("/") for v in fault.values()),
+)
+def test_a_docker_that_fails_withdraws_nothing(
+    watcher: Watcher, sim: SimulatorClient, view: BusView, fault: dict[str, object]
+) -> None:
+    number = sim.fault(**fault)  # type: ignore[arg-type]  # the kind is among them
+    # An event makes it look; what it then cannot read must not count as gone.
+    until("stale is said", lambda: stale(view))
+    sim.clear(number)
+    until("healed", lambda: fresh(view), timeout=15)
+    assert view.serving("shop") == 2
+    sim.scale("shop", 3)
+    until("it follows again", lambda: view.serving("shop") == 3)
+
+
+def test_a_stream_that_is_cut_is_opened_again_and_everything_listed(
+    watcher: Watcher, sim: SimulatorClient, view: BusView
+) -> None:
+    streams = watcher.watch.health.counters["event_streams"]
+    sim.fault("cut_events", count=1)
+    sim.scale("shop", 3)
+    until("opened again", lambda: watcher.watch.health.counters["event_streams"] > streams)
+    until("three tasks serve", lambda: view.serving("shop") == 3)
+    until("fresh", lambda: fresh(view))
+
+
+def test_lost_events_are_made_good_by_polling(watcher: Watcher, sim: SimulatorClient, view: BusView) -> None:
+    sim.fault("drop_events", seconds=3)
+    sim.scale("shop", 3)
+    until("three tasks serve", lambda: view.serving("shop") == 3)
+    sim.remove("shop")
+    until("the removal", lambda: not view.services())
+
+
+def test_nodes_unknown_keep_their_endpoints(watcher: Watcher, sim: SimulatorClient, view: BusView) -> None:
+    before = view.snapshot().version
+    sim.nodes_unknown(1.5)
+    until("stale is said", lambda: stale(view))
+    until("healed", lambda: fresh(view))
+    assert view.serving("shop") == 2
+    assert view.snapshot().version == before
+
+
+def test_a_slow_listing_never_overwrites_a_newer_read(watcher: Watcher, sim: SimulatorClient, view: BusView) -> None:
+    sim.fault("slow_listing", delay=1.0)
+    listings = watcher.watch.health.counters["listings"]
+    for port in range(9000, 9006):
+        sim.set_labels("shop", {"com.docker.lb.port": str(port)})
+        until(f"port {port}", lambda port=port: view.services()["shop"].labels["com.docker.lb.port"] == str(port))
+    last = view.snapshot().version
+    until("slow listings arrive", lambda: watcher.watch.health.counters["listings"] >= listings + 2, timeout=15)
+    snapshot = view.snapshot()
+    assert snapshot.version == last
+    assert view.services()["shop"].labels["com.docker.lb.port"] == "9005"
+
+
+def test_one_service_that_makes_no_sense_does_not_stop_the_others(
+    watcher: Watcher, sim: SimulatorClient, view: BusView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sim.create_service("pair", labels=SHOP, replicas=1, networks=["web"])
+    until("pair is there", lambda: view.serving("pair") == 1)
+    really = watcher.watch.view._translate
+
+    def fails_for_shop(raw: object, *more: object) -> object:
+        if raw.spec.name == "shop":  # type: ignore[attr-defined]  # a RawService
+            raise ValueError("cannot be")
+        return really(raw, *more)  # type: ignore[arg-type]  # passed through
+
+    monkeypatch.setattr(watcher.watch.view, "_translate", fails_for_shop)
+    sim.scale("shop", 3)
+    sim.scale("pair", 2)
+    until("pair goes on", lambda: view.serving("pair") == 2)
+    assert view.serving("shop") == 2
+    until("it is said", lambda: "cannot be" in str(view.status() and view.status().unreadable))
+    monkeypatch.undo()
+    sim.scale("shop", 4)
+    until("shop goes on", lambda: view.serving("shop") == 4)
