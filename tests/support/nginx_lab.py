@@ -132,7 +132,9 @@ class Answer:
         self.status, self.headers, self.text = status, headers, text
 
 
-def ask(port: int, host: str, path: str = "/", method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
+def ask(
+    port: int, host: str, path: str = "/", method: str = "GET", body: bytes | None = None, **headers: str
+) -> Answer:
     link = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         link.request(method, path, body=body, headers={"Host": host, **headers})

@@ -1,0 +1,40 @@
+"""Which endpoints get requests."""
+
+from __future__ import annotations
+
+from interlock.model.routing import Endpoint, Upstream
+from interlock_extension.admission import choose, key_of
+
+
+def endpoint(task: str, draining: float | None = None, address: str = "10.0.0.1") -> Endpoint:
+    return Endpoint(address=address, port=80, task=task, service_id="s", service="s", draining_since=draining)
+
+
+def chosen(endpoints: list[Endpoint], accepted: list[Endpoint]) -> list[str]:
+    return [e.task for e in choose(Upstream(name="u", endpoints=tuple(endpoints)), {key_of(e) for e in accepted})]
+
+
+def test_running_is_not_listening() -> None:
+    a, b = endpoint("a"), endpoint("b")
+    assert chosen([a, b], []) == []
+    assert chosen([a, b], [b]) == ["b"]
+
+
+def test_an_address_that_was_accepted_for_another_task_is_not_admitted() -> None:
+    assert chosen([endpoint("new")], [endpoint("old")]) == []
+
+
+def test_a_draining_endpoint_gets_nothing_when_another_accepts() -> None:
+    old, new = endpoint("old", 100.0), endpoint("new")
+    assert chosen([new, old], [old, new]) == ["new"]
+
+
+def test_the_last_accepting_endpoint_is_kept_until_another_accepts() -> None:
+    old, new = endpoint("old", 100.0), endpoint("new")
+    assert chosen([new, old], [old]) == ["old"]
+
+
+def test_of_several_draining_ones_those_that_began_last_are_kept() -> None:
+    a, b, c = endpoint("a", 100.0), endpoint("b", 102.0), endpoint("c", 102.2)
+    assert chosen([a, b, c], [a, b, c]) == ["b", "c"]
+    assert chosen([a, b, c], [a]) == ["a"]

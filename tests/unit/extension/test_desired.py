@@ -1,0 +1,99 @@
+"""The worker's copy of the plan: what a change touches, and what is served of it."""
+
+from __future__ import annotations
+
+from interlock.model.routing import Plan, PlanDelta, Upstream
+from interlock_extension.admission import key_of
+from interlock_extension.desired import Desired
+from interlock_extension.port import HostView
+from support.nginx_lab import endpoint, upstream, virtual_host
+
+
+def desired(*names: str) -> Desired:
+    """Hosts with one admitted endpoint each."""
+    made = Desired()
+    plan = Plan(
+        hosts={name: virtual_host(name) for name in names},
+        upstreams={u.name: u for u in (upstream(name, (endpoint(80, f"task-{name}"),)) for name in names)},
+    )
+    for key in made.replace(plan.hosts, plan.upstreams).fresh:
+        made.accept(key)
+    return made
+
+
+def serve(made: Desired, host: str) -> HostView:
+    found = made.view(host)
+    assert found is not None
+    made.served[host] = found
+    return found
+
+
+def test_a_change_touches_only_the_hosts_that_use_it() -> None:
+    made = desired("a", "b", "c")
+    touched = made.change(PlanDelta(upstreams=_one(upstream("b", (endpoint(80, "task-b"), endpoint(81, "new"))))))
+    assert touched.hosts == {"b"}
+    assert {key.task for key in touched.fresh} == {"new"}
+    assert made.waiting == 1
+    [key] = touched.fresh
+    assert made.accept(key) == {"b"}
+    assert made.waiting == 0
+
+
+def test_a_replacement_touches_only_what_differs() -> None:
+    made = desired("a", "b", "c")
+    hosts = {name: virtual_host(name) for name in ("a", "b")}
+    upstreams = {name: value for name, value in made.upstreams.items() if not name.startswith("c")}
+    touched = made.replace(hosts, upstreams)
+    assert touched.hosts == {"c"}
+    assert {key.task for key in touched.gone} == {"task-c"}
+    assert touched.fresh == frozenset()
+
+
+def test_an_endpoint_that_left_must_be_admitted_anew() -> None:
+    made = desired("a")
+    [name] = made.upstreams
+    before = made.upstreams[name]
+    made.change(PlanDelta(upstreams={name: None}))
+    assert made.view("a") is None
+    assert made.change(PlanDelta(upstreams={name: before})).fresh == {key_of(before.endpoints[0])}
+    assert made.view("a") is None
+
+
+def test_an_endpoint_that_changes_its_place_stays_admitted() -> None:
+    made = desired("a")
+    [old] = made.upstreams.values()
+    moved = Upstream(name="other", endpoints=old.endpoints)
+    touched = made.change(PlanDelta(upstreams={old.name: None, "other": moved}))
+    assert touched.gone == frozenset()
+    assert made.accepted == {key_of(old.endpoints[0])}
+
+
+def test_a_refused_policy_keeps_the_last_accepted_one_but_follows_live_tasks() -> None:
+    made = desired("a")
+    serve(made, "a")
+    # The new policy has another path, so its upstream has another name.
+    path = upstream("a", (endpoint(80, "task-a"), endpoint(81, "new")), "/app")
+    [old] = made.upstreams
+    made.change(PlanDelta(hosts={"a": virtual_host("a", "/app")}, upstreams={old: None, path.name: path}))
+    made.refuse("a", "no")
+    held = made.view("a")
+    assert held is not None
+    assert [route.path for route in held.host.routes] == ["/"]
+    assert [e.task for u in held.upstreams for e in u.endpoints] == ["task-a"]
+    # Its task goes: the address may be another's by now, so it is not kept.
+    made.change(PlanDelta(upstreams={path.name: upstream("a", (endpoint(81, "new"),), "/app")}))
+    assert made.view("a") is None
+
+
+def test_a_refused_policy_is_tried_again_only_when_it_changes() -> None:
+    made = desired("a")
+    serve(made, "a")
+    made.refuse("a", "no")
+    made.change(PlanDelta(hosts={"a": virtual_host("a")}))
+    assert "a" in made.refused
+    made.change(PlanDelta(hosts={"a": virtual_host("a", "/x")}))
+    assert "a" not in made.refused
+
+
+def _one(value: Upstream) -> dict[str, Upstream | None]:
+    return {value.name: value}

@@ -1,0 +1,50 @@
+"""The ledger of endpoints in use, and the margins with which they were let go."""
+
+from __future__ import annotations
+
+import pytest
+
+from interlock_extension.admission import Key
+from interlock_extension.drains import Ledger
+from support.nginx_lab import view
+
+
+def nothing(_: Key) -> float | None:
+    return None
+
+
+def test_the_margin_is_the_budget_less_the_time_to_let_go() -> None:
+    ledger = Ledger(budget=2.0)
+    before, after = view("a", 1, 2), view("a", 2)
+    assert ledger.settle({"a": (None, before)}, 0.0, nothing) == []
+    [drain] = ledger.settle({"a": (before, after)}, 100.3, lambda _: 100.0)
+    assert (drain.task, drain.margin) == ("t1", pytest.approx(1.7))
+    assert ledger.endpoints == 1
+
+
+def test_a_late_one_is_negative() -> None:
+    ledger = Ledger(budget=2.0)
+    ledger.settle({"a": (None, view("a", 1))}, 0.0, nothing)
+    [drain] = ledger.settle({"a": (view("a", 1), None)}, 103.0, lambda _: 100.0)
+    assert drain.margin == pytest.approx(-1.0)
+
+
+def test_an_endpoint_is_let_go_only_when_no_host_uses_it() -> None:
+    ledger = Ledger()
+    ledger.settle({"a": (None, view("a", 1)), "b": (None, view("b", 1))}, 0.0, nothing)
+    assert ledger.settle({"a": (view("a", 1), None)}, 1.0, lambda _: 0.0) == []
+    assert len(ledger.settle({"b": (view("b", 1), None)}, 1.0, lambda _: 0.0)) == 1
+
+
+def test_the_time_is_remembered_when_the_endpoint_leaves_the_plan_first() -> None:
+    ledger = Ledger(budget=2.0)
+    ledger.settle({"a": (None, view("a", 1))}, 0.0, nothing)
+    ledger.note(Key("127.0.0.1", 1, "t1"), 50.0)
+    [drain] = ledger.settle({"a": (view("a", 1), None)}, 51.0, nothing)
+    assert drain.margin == pytest.approx(1.0)
+
+
+def test_one_that_went_without_notice_is_no_drain() -> None:
+    ledger = Ledger()
+    ledger.settle({"a": (None, view("a", 1))}, 0.0, nothing)
+    assert ledger.settle({"a": (view("a", 1), None)}, 1.0, nothing) == []

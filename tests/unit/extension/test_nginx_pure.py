@@ -1,0 +1,112 @@
+"""The pure parts of the nginx extension: generations, refusals, options, names and sizes."""
+
+from __future__ import annotations
+
+import pytest
+
+from interlock.errors import ConfigError, ConfigRejected
+from interlock.model.routing import DEFAULT_HOST
+from interlock_extension.nginx import render
+from interlock_extension.nginx.config import KEEPALIVE_MIN_TIMEOUT_MS, read_config
+from interlock_extension.nginx.generations import Bounds, OldWorker, overdue
+from interlock_extension.nginx.refusal import read_refusal
+from interlock_extension.nginx.render import Facts, NginxRenderer
+from support.nginx_lab import view
+
+
+def renderer(**options: object) -> NginxRenderer:
+    facts = Facts(listen=("8080",), proxy_id="p", server_info="i", stub_status=True)
+    return NginxRenderer(read_config(options), facts)
+
+
+def workers(*memory: int) -> list[OldWorker]:
+    return [OldWorker(pid=100 + n, generation=n, memory=size) for n, size in enumerate(memory)]
+
+
+def test_old_generations_are_bounded_by_number() -> None:
+    assert overdue(workers(1, 1, 1, 1), Bounds(generations=2)) == [100, 101]
+
+
+def test_old_generations_are_bounded_by_memory() -> None:
+    assert overdue(workers(50, 50, 50), Bounds(memory=100)) == [100]
+
+
+def test_workers_of_one_generation_go_together() -> None:
+    twins = [OldWorker(pid=pid, generation=pid // 10, memory=1) for pid in (10, 11, 20, 21)]
+    assert overdue(twins, Bounds(generations=1)) == [10, 11]
+    assert overdue(twins, Bounds(generations=2)) == []
+
+
+def test_a_refusal_names_the_file() -> None:
+    log = (
+        "2026/01/01 00:00:00 [warn] 1#1: could be better\n"
+        '2026/01/01 00:00:00 [emerg] 1#1: unknown directive "x y" in /run/hosts/a.example.conf:12\n'
+        "nginx: configuration file /run/nginx.conf test failed\n"
+    )
+    found = read_refusal(log)
+    assert found is not None
+    assert found.file == "/run/hosts/a.example.conf"
+    assert found.said.startswith('unknown directive "x y"')
+    assert read_refusal("2026/01/01 00:00:00 [warn] 1#1: nothing bad\n") is None
+
+
+def test_a_refusal_without_a_file() -> None:
+    found = read_refusal("nginx: [emerg] bind() to 0.0.0.0:80 failed (13: Permission denied)")
+    assert found is not None
+    assert found.file is None
+
+
+def test_options_by_interlocks_names_in_any_case() -> None:
+    config = read_config({"ReadTimeout": 7, "clientmaxbodysize": "1m", "SSLProtocols": "TLSv1.2"})
+    assert (config.read_timeout, config.client_max_body_size, config.connect_timeout) == (7, "1m", 5)
+
+
+@pytest.mark.parametrize("options", [{"ReadTimeout": "7"}, {"Nonsense": 1}, {"LogFormat": "x"}, {"WorkerProcesses": 0}])
+def test_bad_options_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="nginx option"):
+        read_config(options)
+
+
+def test_an_option_cannot_add_a_directive() -> None:
+    with pytest.raises(ConfigRejected, match="not a time"):
+        renderer(KeepaliveTimeout="75s; include /etc/passwd").shared(1, 1, default=False)
+
+
+def test_idle_connections_outlive_their_worker_by_a_second_at_most() -> None:
+    assert KEEPALIVE_MIN_TIMEOUT_MS <= 1000
+    assert b"keepalive_min_timeout 1000ms;" in renderer().shared(1, 1, default=False)["nginx.conf"]
+
+
+def test_each_host_has_a_file_of_its_own() -> None:
+    made = renderer()
+    names = ["a.example", "*.a.example", DEFAULT_HOST, "_a.example", "x" * 250, "A", "a/b", "../b", "_default"]
+    files = [made.file_of(name) for name in names]
+    assert len(set(files)) == len(files)
+    assert files[:3] == ["hosts/a.example.conf", "hosts/_wild.a.example.conf", "hosts/_default.conf"]
+    assert all(file.count("/") == 1 and ".." not in file for file in files)
+
+
+def test_the_main_file_stays_as_it_is_while_hosts_come() -> None:
+    made = renderer()
+    assert made.shared(600, 20, default=False) == made.shared(1000, 40, default=False)
+    assert made.shared(600, 20, default=False) != made.shared(1100, 20, default=False)
+
+
+@pytest.mark.parametrize("longest", [1, 60, 102, 103, 253])
+def test_a_hash_bucket_holds_the_longest_name(longest: int) -> None:
+    size = render.bucket_size(longest)
+    assert size >= longest + 24
+    assert size & (size - 1) == 0
+
+
+def test_info_headers_can_be_hidden() -> None:
+    assert b"add_header x-upstream-addr" in renderer().shared(1, 1, default=False)["nginx.conf"]
+    hidden = renderer(HideInfoHeaders=True).shared(1, 1, default=False)["nginx.conf"]
+    assert b"x-upstream-addr" not in hidden
+    assert b"proxy_set_header x-request-id" in hidden
+
+
+def test_a_value_that_was_not_escaped_ends_the_rendering() -> None:
+    made = renderer()
+    with pytest.raises(ConfigRejected, match="without being escaped"):
+        made._host.render(made._fixed, **{**made._host_values(view("a", 1)), "server_name": "a; include x"})
