@@ -1,14 +1,15 @@
 """A whole Interlock on this machine: bus, simulated Swarm, services and proxies, each a process of its own. Shell.
 
-The demo shows one; the feature tests drive one (`tests/support/pipeline.py`). Services are started as a user would start
-them, by their console scripts; nothing of theirs is imported. The embedded bus dies with this process, everything else
-hangs from the leash.
+The demo shows one; the feature tests drive one (`tests/support/pipeline.py`). Services are started as a user would
+start them, by their console scripts; nothing of theirs is imported. The embedded bus dies with this process, everything
+else hangs from the leash.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ _LOOK = 0.1
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
-    """How many of each. `workers` counts per service cluster; `listen` gives the addresses of the n-th worker.
+    """How many of each. `workers` counts per service cluster.
 
     `watcher`, `planner`, `extension`, `simulator`: further arguments of their command lines.
     """
@@ -110,12 +111,11 @@ class Installation:
 
     def start(self) -> None:
         """Starts everything, the bus first. Raises `PartMissing`, `BusUnavailable`, `InterlockError`."""
-        for spec in (simulator := self._simulator(), *self._services("")):
-            _ = spec.argv[0]  # a missing console script is told before anything starts
+        # Made first, so that a missing part is told before anything runs.
+        specs = [self._simulator(), *self._services(self.bus_url)]
         self.start_bus()
         self._minder.start()
-        self.supervisor.add(simulator)
-        for spec in self._services(self.bus_url):
+        for spec in specs:
             self.supervisor.add(spec)
 
     @property
@@ -149,7 +149,7 @@ class Installation:
             if self._server is None:
                 return
             if kill and self._server.pid is not None:
-                os.kill(self._server.pid, 9)
+                os.kill(self._server.pid, signal.SIGKILL)
             self._server.close()
 
     def connect(self, name: str) -> Bus:

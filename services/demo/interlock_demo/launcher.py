@@ -122,7 +122,7 @@ class Launcher:
             self._leash.kill()
             self._leash.wait()
 
-    def _send(self, request: dict[str, object]) -> None:
+    def _send(self, request: Mapping[str, object]) -> None:
         try:
             self._sock.sendall(msgspec.json.encode(request) + b"\n")
         except OSError as error:

@@ -8,9 +8,10 @@ becomes its child; so it need only ever kill children, whose pids cannot be anot
 Run as `python -I -S leash.py <socket fd> [<fd to keep open> …]`: standard library only, no thread, no clock but
 for giving up. `launcher` starts it and speaks its protocol, JSON lines over a socket:
 
-    → {"start": name, "argv": […], "env": {…}, "log": path}    ← {"started": name, "pid": n} or {"refused": name, "why": …}
-    → {"remove": [path, …]}                                    files, sockets and folders to remove at the end
-                                                               ← {"ended": pid, "status": n}   negative for a signal
+    → {"start": name, "argv": […], "env": {…}, "log": path}
+    ← {"started": name, "pid": n}      or {"refused": name, "why": text}
+    ← {"ended": pid, "status": n}      at some time after; negative for a signal
+    → {"remove": [path, …]}            files, sockets and folders to remove at the end
 """
 
 from __future__ import annotations
@@ -48,17 +49,17 @@ class Leash:
             while self._round():
                 pass
         self._sock.close()
-        _kill_descendants()
+        kill_descendants()
         for path in self._remove:
             _remove(path)
 
     def _round(self) -> bool:
-        ready, _, _ = select.select([self._sock, self._wake], [], [])
+        ready, _, _ = select.select([self._sock.fileno(), self._wake], [], [])
         if self._wake in ready:
             if signal.SIGTERM in os.read(self._wake, 64):
                 return False
             self._reap()
-        if self._sock in ready:
+        if self._sock.fileno() in ready:
             data = self._sock.recv(65536)
             if not data:
                 return False
@@ -134,7 +135,7 @@ def _children() -> list[int]:
     return found
 
 
-def _kill_descendants() -> None:
+def kill_descendants() -> None:
     """Kills children until there are none: those of a killed child become ours, and go in the next round."""
     give_up = time.monotonic() + _GIVE_UP
     while time.monotonic() < give_up:
