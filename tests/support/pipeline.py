@@ -11,8 +11,8 @@
         assert load.report().failed == 0
 
 Names: `bus`, `simulator`, `watcher`, `watcher-2`, …, `planner`, …, `extension`, …, and `nginx`, `nginx-2`, … for the
-proxy of the worker of that number. Nothing is started again by itself but nginx, by its worker. When a test fails, every
-program's log is printed; in any case, leaving makes sure that no process stays.
+proxy of the worker of that number. Nothing is started again by itself but nginx, by its worker. When a test fails,
+every program's log is printed; in any case, leaving makes sure that no process stays.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pipeline:
-    """See the module. Options beyond these are `interlock_demo.installation.Shape`'s: `profile`, `nodes`, `extension=(…)`."""
+    """See the module. Further options are those of `interlock_demo.installation.Shape`: `nodes`, `extension=(…)`, …"""
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class Pipeline:
         found = {name: p.identity for name in supervisor.names if (p := supervisor.program(name)) is not None}
         found["leash"] = Identity.of(supervisor.leash)
         found["bus"] = Identity.of(pid) if (pid := self.installation.bus_pid()) is not None else None
-        for number, worker in enumerate(self.installation.workers):
+        for worker in self.installation.workers:
             name = worker.replace("extension", "nginx")
             master = _read_pid(self.folder / "state" / worker / "nginx" / "nginx.pid")
             if master is not None:
@@ -253,7 +253,8 @@ class Pipeline:
                 return None
             return answer if answer.status < 500 and answer.task else None
 
-        return self.wait(answered, f"{host}{path} is routed", timeout=timeout)
+        answer: Answer = self.wait(answered, f"{host}{path} is routed", timeout=timeout)
+        return answer
 
     def wait_unrouted(self, host: str, *, worker: int = 0, timeout: float = 15.0) -> None:
         """Waits until the proxy answers 503 by itself."""
