@@ -112,7 +112,8 @@ def _nearest(key: str) -> str:
 
 def _quoting(known: str, value: object) -> str:
     if KEYS[known] == "string" and not isinstance(value, dict | list):
-        return f'; write {known} = "{value}"' + ("s" if known == "PollInterval" else "")
+        unit = "s" if known == "PollInterval" else ""
+        return f'; write {known} = "{value}{unit}"'
     return f"; write {known} = true or false, without quotes" if KEYS[known] == "boolean" else ""
 
 

@@ -132,12 +132,12 @@ class Lifecycle:
             ready, _, _ = select.select([self._wake_read], [], [], _PARENT_POLL if self._parent else None)
             number = os.read(self._wake_read, 1)[0] if ready else 0
             if number:
-                self._log.info("stopping", signal=signal.Signals(number).name)
                 self.stop.set()
+                self._log.info("stopping", signal=signal.Signals(number).name)
             elif not ready and self._parent is not None and os.getppid() != self._parent:
+                self.stop.set()
                 self._log.warning("stopping: the parent process is gone", parent=self._parent)
                 self._parent = None
-                self.stop.set()
 
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)

@@ -5,6 +5,7 @@ Log lines never carry secrets; callers log names, counts and versions.
 
 from __future__ import annotations
 
+import contextlib
 import logging as stdlib
 import sys
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,19 @@ def get_logger(**bound: object) -> Logger:
     return logger
 
 
-def _to_stderr(*_: object) -> structlog.WriteLogger:
-    # Looked up at each use, since tests and daemons replace sys.stderr.
-    return structlog.WriteLogger(sys.stderr)
+class _Stderr:
+    """Writes lines to whatever sys.stderr is now, since tests and daemons replace it.
+
+    That nobody reads any more (the parent was killed) must not stop a service from stopping in order.
+    """
+
+    def _write(self, line: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+
+    debug = info = warning = error = critical = exception = msg = log = _write
+
+
+def _to_stderr(*_: object) -> _Stderr:
+    return _Stderr()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from interlock_simulator.client import SimulatorClient
 from support.bus_servers import Server, valkey_binary
 from support.simulator import running_simulator

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 
-from interlock_simulator.client import SimulatorClient
-from support.bus_servers import Server
-from support.watcher_lab import BusView, running_watcher, until
-
 from interlock.bus import keys
 from interlock.bus.follower import Follower
 from interlock.bus.state import Entry
 from interlock.model.names import Cluster
+from interlock_simulator.client import SimulatorClient
+from support.bus_servers import Server
+from support.watcher_lab import BusView, running_watcher, until
 
 SHOP = {"com.docker.lb.hosts": "shop.local", "com.docker.lb.port": "8080", "other": "label"}
 
@@ -65,9 +64,7 @@ def test_draining_is_seen_long_before_the_signal(sim: SimulatorClient, server: S
         )
         seen = time.time()
         assert all(began <= (t.draining_since or 0) <= seen for t in draining)
-        signals = until(
-            "SIGTERM", lambda: [t["sigterm_at"] for t in sim.tasks("shop") if t.get("sigterm_at")], timeout=5
-        )
+        signals = until("SIGTERM", lambda: [t["sigterm"] for t in sim.tasks("shop") if t["sigterm"]], timeout=5)
         assert seen < min(signals)
         sim.wait_converged("shop")
         until("three new tasks serve", lambda: view.serving("shop") == 3)

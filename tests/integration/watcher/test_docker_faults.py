@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from interlock_simulator.client import SimulatorClient
+from interlock_watcher.app import Watcher
 from support.bus_servers import Server
 from support.watcher_lab import BusView, running_watcher, until
-
-from interlock_watcher.app import Watcher
 
 SHOP = {"com.docker.lb.hosts": "shop.local", "com.docker.lb.port": "8080"}
 

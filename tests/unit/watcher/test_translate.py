@@ -126,7 +126,8 @@ def test_a_network_that_is_not_listed_yet_keeps_its_id() -> None:
 
 
 def test_events_and_times() -> None:
-    raw = b'{"Type":"service","Action":"update","Actor":{"ID":"s1","Attributes":{"name":"shop"}},"timeNano":1700000000500000000,"x":1}'
+    actor = b'"Actor":{"ID":"s1","Attributes":{"name":"shop"}}'
+    raw = b'{"Type":"service","Action":"update",' + actor + b',"timeNano":1700000000500000000,"x":1}'
     event = msgspec.json.decode(raw, type=RawEvent)
     assert event.at == 1700000000.5
     assert event.what == "service update shop"

@@ -1,0 +1,236 @@
+"""Two watchers, moves between clusters, and a bus that loses everything."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from interlock.bus import keys
+from interlock.bus.follower import Follower
+from interlock.bus.registry import Registry
+from interlock.bus.state import Snapshot, StateWriter, entry_of
+from interlock.errors import Fenced
+from interlock.model.names import Cluster
+from interlock.model.version import Token
+from interlock.wire.trail import Trail
+from interlock_simulator.client import SimulatorClient
+from support.bus_servers import Server
+from support.watcher_lab import BusView, running_watcher, spawn_watcher, until
+
+SHOP = {"com.docker.lb.hosts": "shop.local", "com.docker.lb.port": "8080"}
+CLUSTER = "com.docker.lb.service_cluster"
+
+
+def killed(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+def owner(view: BusView) -> str:
+    status = view.status()
+    return status.owner.partition("#")[0] if status and time.time() - status.at < 1.5 else ""
+
+
+def test_the_standby_takes_over_within_two_seconds(
+    sim: SimulatorClient, server: Server, view: BusView, tmp_path: Path
+) -> None:
+    sim.create_service("shop", labels=SHOP, replicas=2, networks=["web"])
+    sim.wait_converged("shop")
+    first = spawn_watcher(sim.docker_url, server.url, tmp_path / "first.log", "--name", "first")
+    try:
+        until("the first acts", lambda: view.serving("shop") == 2 and owner(view) == "first")
+        with running_watcher(sim.docker_url, server.url, name="second") as second:
+            until("the second has listed", lambda: second.watch.health.last_listing)
+            assert not second.publisher.acting
+            version = view.snapshot().version
+            killed(first)
+            gone = time.monotonic()
+            sim.scale("shop", 3)
+            until("the second acts", lambda: second.publisher.acting, timeout=4)
+            assert time.monotonic() - gone <= 2.2
+            until("three tasks serve", lambda: view.serving("shop") == 3)
+            now = view.snapshot().version
+            assert version
+            assert now
+            assert now.generation == version.generation
+    finally:
+        killed(first)
+
+
+def test_one_acts_and_the_one_that_ends_hands_over_at_once(sim: SimulatorClient, server: Server, view: BusView) -> None:
+    sim.create_service("shop", labels=SHOP, replicas=1, networks=["web"])
+    with running_watcher(sim.docker_url, server.url, name="first") as first:
+        until("the first acts", lambda: first.publisher.acting)
+        with running_watcher(sim.docker_url, server.url, name="second") as second:
+            until("the second has listed", lambda: second.watch.health.last_listing)
+            assert first.publisher.acting
+            assert not second.publisher.acting
+            sim.scale("shop", 2)
+            until("published once", lambda: view.serving("shop") == 2)
+            assert second.publisher.counters.get("changes_published", 0) == 0
+    assert owner(view) == "first"
+
+
+def test_a_fenced_watcher_leases_again_and_goes_on(sim: SimulatorClient, server: Server, view: BusView) -> None:
+    sim.create_service("shop", labels=SHOP, replicas=1, networks=["web"])
+    with running_watcher(sim.docker_url, server.url, poll_interval=60) as watcher:
+        until("a task serves", lambda: view.serving("shop") == 1)
+        intruder = StateWriter(view.bus, keys.services(Cluster("default", "")))
+        intruder.fence(Token(epoch=2**52, nonce="intruder"))
+        sim.scale("shop", 2)
+        until("it goes on", lambda: view.serving("shop") == 2)
+        assert watcher.publisher.counters["fenced"] >= 1
+
+
+def test_a_flush_heals_in_well_under_a_second(sim: SimulatorClient, server: Server, view: BusView) -> None:
+    sim.create_service("shop", labels=SHOP, replicas=2, networks=["web"])
+    sim.create_service("inner", labels={**SHOP, CLUSTER: "inner"}, replicas=1, networks=["web"])
+    with running_watcher(sim.docker_url, server.url, poll_interval=60):
+        until("both are there", lambda: view.serving("shop") == 2 and view.serving("inner", "inner") == 1)
+        before = view.snapshot().version
+        view.bus.command("FLUSHALL")
+        flushed = time.monotonic()
+        until("both are back", lambda: view.serving("shop") == 2 and view.serving("inner", "inner") == 1)
+        assert time.monotonic() - flushed < 0.9
+        after = view.snapshot()
+        assert after.complete
+        assert before
+        assert after.version
+        assert after.version.generation != before.generation
+        assert {c.name for c in Registry(view.bus).clusters()} == {"", "inner"}
+
+
+def test_a_partition_alone_that_is_lost_is_found_at_the_next_poll(
+    sim: SimulatorClient, server: Server, view: BusView
+) -> None:
+    sim.create_service("shop", labels=SHOP, replicas=2, networks=["web"])
+    with running_watcher(sim.docker_url, server.url, poll_interval=0.3):
+        until("two tasks serve", lambda: view.serving("shop") == 2)
+        view.bus.command("DEL", keys.services(Cluster("default", "")).state)
+        until("it is back", lambda: view.serving("shop") == 2, timeout=2)
+        assert view.snapshot().complete
+
+
+def test_the_bus_away_and_back_with_an_older_state(sim: SimulatorClient, server: Server, view: BusView) -> None:
+    sim.create_service("shop", labels=SHOP, replicas=2, networks=["web"])
+    with running_watcher(sim.docker_url, server.url, poll_interval=0.5):
+        until("two tasks serve", lambda: view.serving("shop") == 2)
+        server.kill()
+        sim.scale("shop", 3)
+        sim.wait_converged("shop")
+        server.start()
+        until("three tasks serve", lambda: view.serving("shop") == 3)
+        sim.remove("shop")
+        until("it follows again", lambda: not view.services())
+
+
+def test_a_service_that_moves_is_never_in_no_cluster(sim: SimulatorClient, server: Server, view: BusView) -> None:
+    sim.create_service("shop", labels={**SHOP, CLUSTER: "a"}, replicas=1, networks=["web"])
+    sim.create_service("anchor", labels={**SHOP, CLUSTER: "b"}, replicas=1, networks=["web"])
+    with running_watcher(sim.docker_url, server.url, poll_interval=60):
+        until("placed", lambda: view.serving("shop", "a") == 1 and view.serving("anchor", "b") == 1)
+        held: set[str] = set()
+        log: list[frozenset[str]] = []
+        partitions = {keys.services(Cluster("default", name)): name for name in ("a", "b")}
+        id_ = view.services("a")["shop"].id
+        sim.set_labels("shop", {CLUSTER: "b"})
+        until("moved", lambda: "shop" not in view.services("a"))
+        assert "shop" in view.services("b")
+        order: list[tuple[str, str, bool]] = []
+        for partition, name in partitions.items():
+            for entry_id, fields in view.bus.command("XRANGE", partition.log, "-", "+"):
+                entry = entry_of(entry_id, fields)
+                assert entry
+                order += [(entry.id, name, bool(c.after)) for c in entry.changes if c.field == id_]
+        for _, name, there in sorted(order, key=lambda item: tuple(map(int, item[0].split("-")))):
+            (held.add if there else held.discard)(name)
+            log.append(frozenset(held))
+        assert frozenset() not in log
+        assert frozenset({"a", "b"}) in log
+        assert log[-1] == {"b"}
+
+
+def test_a_crash_in_the_middle_of_a_move_is_made_good(sim: SimulatorClient, server: Server, view: BusView) -> None:
+    sim.create_service("shop", labels={**SHOP, CLUSTER: "a"}, replicas=1, networks=["web"])
+    with running_watcher(sim.docker_url, server.url):
+        until("placed", lambda: view.serving("shop", "a") == 1)
+    # While nobody watches it moves; and of two that swap their clusters neither may be missing for a moment.
+    sim.create_service("other", labels={**SHOP, CLUSTER: "b"}, replicas=1, networks=["web"])
+    with running_watcher(sim.docker_url, server.url):
+        until("placed", lambda: view.serving("other", "b") == 1)
+    sim.set_labels("shop", {CLUSTER: "b"})
+    sim.set_labels("other", {CLUSTER: "a"})
+    follower = Follower(view.bus, [keys.services(Cluster("default", name)) for name in ("a", "b")])
+    held: dict[str, set[str]] = {}
+    for partition, news in follower.poll(1):
+        assert isinstance(news, Snapshot)
+        held[partition.state] = set(news.fields)
+    ids = set().union(*held.values())
+    assert len(ids) == 2
+    with running_watcher(sim.docker_url, server.url):
+        until("moved", lambda: set(view.services("a")) == {"other"} and set(view.services("b")) == {"shop"})
+        while changes := follower.poll(0.3):
+            for partition, entry in changes:
+                assert not isinstance(entry, Snapshot)
+                for change in entry.changes:
+                    (held[partition.state].add if change.after else held[partition.state].discard)(change.field)
+    assert set().union(*held.values()) == ids
+
+
+def test_a_watcher_killed_in_mid_relisting_loses_no_service(
+    sim: SimulatorClient, server: Server, view: BusView, tmp_path: Path
+) -> None:
+    for cluster in ("a", "b", "c"):
+        sim.create_service(f"shop-{cluster}", labels={**SHOP, CLUSTER: cluster}, replicas=1, networks=["web"])
+    with running_watcher(sim.docker_url, server.url):
+        until("all placed", lambda: all(view.serving(f"shop-{c}", c) == 1 for c in "abc"))
+    sim.fault("slow", path="/services", delay=0.7)
+    for _ in range(3):
+        process = spawn_watcher(sim.docker_url, server.url, tmp_path / "killed.log")
+        try:
+            until("it has begun its term", lambda: owner(view) and lease_is_held(view), timeout=10)
+        finally:
+            killed(process)
+        for cluster in "abc":
+            snapshot = view.snapshot(cluster)
+            assert snapshot.complete
+            assert list(view.services(cluster)) == [f"shop-{cluster}"]
+        until("the lease ran out", lambda: not lease_is_held(view))
+    sim.clear()
+    with running_watcher(sim.docker_url, server.url):
+        sim.scale("shop-a", 2)
+        until("it goes on", lambda: view.serving("shop-a", "a") == 2)
+
+
+def lease_is_held(view: BusView) -> bool:
+    until_ms = view.bus.command("HGET", keys.region_lease("default", "watcher"), "until")
+    return until_ms is not None and int(until_ms) / 1000 > view.bus.server_time()
+
+
+def test_the_last_service_of_a_cluster_leaves_a_complete_empty_state(
+    sim: SimulatorClient, server: Server, view: BusView
+) -> None:
+    sim.create_service("shop", labels={**SHOP, CLUSTER: "a"}, replicas=1, networks=["web"])
+    with running_watcher(sim.docker_url, server.url):
+        until("placed", lambda: view.serving("shop", "a") == 1)
+    sim.remove("shop")
+    with running_watcher(sim.docker_url, server.url):
+        until("gone", lambda: not view.services("a"))
+        snapshot = view.snapshot("a")
+        assert snapshot.complete
+        assert snapshot.version is not None
+        assert Cluster("default", "a") in Registry(view.bus).clusters()
+
+
+def test_nothing_is_written_without_the_fence_of_the_term(sim: SimulatorClient, server: Server, view: BusView) -> None:
+    sim.create_service("shop", labels=SHOP, replicas=1, networks=["web"])
+    with running_watcher(sim.docker_url, server.url) as watcher:
+        until("a task serves", lambda: view.serving("shop") == 1)
+        assert watcher.publisher.acting
+    late = StateWriter(view.bus, keys.services(Cluster("default", "")))
+    late.read()
+    with pytest.raises(Fenced):
+        late.write({"x": b"y"}, token=Token(epoch=1, nonce="old"), trail=Trail())
