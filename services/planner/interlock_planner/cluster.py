@@ -86,8 +86,9 @@ class ClusterPlanner:
             # Nobody waits for what may not be published: the trail begins with what completes the state.
             self._whole, self._owed = True, None
             return
-        if trail is None or not (self._whole or delta):
+        if trail is None:
             return
+        # A change that plans to nothing is owed too: the plan must say that it is drawn from the newest services.
         # What an earlier publication still owes is lost as a delta, and only the whole plan makes up for it.
         self._whole = self._whole or self._owed is not None
         self._delta = delta
