@@ -48,9 +48,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(answer)
 
-    do_POST = do_PUT = do_HEAD = do_GET
+    do_POST = do_HEAD = do_GET  # noqa: N815  # the library's names
 
-    def log_message(self, format: str, *args: object) -> None: ...
+    def log_message(self, *args: object) -> None: ...
 
 
 class _Server(http.server.ThreadingHTTPServer):
@@ -158,6 +158,8 @@ class Idle:
 
     def __init__(self, port: int) -> None:
         self._link = socket.create_connection(("127.0.0.1", port), timeout=5)
+        self.ended = False
+        """The server has said that it closes."""
 
     def request(self, host: str, path: str = "/") -> str:
         """The answer's text, empty where the connection was closed."""
@@ -165,6 +167,7 @@ class Idle:
             self._link.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
             answer = http.client.HTTPResponse(self._link)
             answer.begin()
+            self.ended = answer.will_close
             return answer.read().decode()
         except (OSError, http.client.HTTPException):
             return ""

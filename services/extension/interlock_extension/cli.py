@@ -130,3 +130,7 @@ def _pairs(options: tuple[str, ...]) -> dict[str, object]:
             int(value) if value.isascii() and value.isdigit() else {"true": True, "false": False}.get(value, value)
         )
     return found
+
+
+if __name__ == "__main__":
+    main()

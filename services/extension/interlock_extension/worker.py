@@ -324,6 +324,8 @@ class Worker:
         effective_at: float | None = None,
     ) -> None:
         before = self._herald.present
+        if self._intake.unreadable:
+            reason = f"{reason}; kept as it was, since unreadable: {self._intake.unreadable}".lstrip("; ")
         cause = trail.causes[0].id if trail and trail.causes else before.cause
         # A first version that was only read from disk is what runs, too.
         self._herald.say(

@@ -8,12 +8,12 @@ import msgspec
 
 from interlock.errors import ConfigError
 
-KEEPALIVE_MIN_TIMEOUT_MS = 1000
+KEEPALIVE_MIN_TIMEOUT = "1s"
 """How long an idle connection outlives its worker's end, so that a client which is just sending does not meet a reset.
 
-A request that comes in that time is handed over to the newest generation, so it does not delay letting an endpoint go.
+A request that comes in that time is handed over to the newest generation, so it does not delay letting an endpoint go;
+what a longer time costs is old workers that stay for as long.
 """
-
 
 _MOST_WORKERS = 256
 
@@ -28,6 +28,7 @@ class NginxConfig(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", fo
     send_timeout: int = 600
     read_timeout: int = 600
     keepalive_timeout: str = "75s"
+    keepalive_min_timeout: str = KEEPALIVE_MIN_TIMEOUT
     client_max_body_size: str = "32m"
     client_body_buffer_size: str = "8k"
     client_header_buffer_size: str = "1k"

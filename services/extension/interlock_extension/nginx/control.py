@@ -91,6 +91,10 @@ class NginxControl:
         running = processes.master_of(self._place.folder)
         if running is not None and self._adopt(running):
             return "adopted"
+        if self._process is not None:
+            # It has ended; its exit status is to be fetched.
+            self._process.wait(_ORPHAN_TIMEOUT)
+            self._process = None
         self._end_orphans()
         stale = {name: None for name in self.installed() if name not in files}
         self._place.write({**stale, **files})
@@ -119,6 +123,7 @@ class NginxControl:
         generation = self._write_generation(note)
         self._clear_markers()
         self._totals["starts"] += 1
+        mark = self._refusals_size()
         process = Process.start(
             [str(self._part.path), "-p", str(self._place.folder), "-c", MAIN],
             name="nginx", cwd=self._place.folder, stdout=1, stderr=2, die_with_parent=False,
@@ -126,7 +131,7 @@ class NginxControl:
         deadline = time.monotonic() + APPLY_TIMEOUT
         while not (ask(self._place.folder, _VERSION_PATH) or "").startswith(generation):
             if not process.alive():
-                self._explain_start()
+                self._explain_start(mark)
             if time.monotonic() > deadline:
                 process.stop(1.0)
                 raise ProxyUnavailable(f"nginx did not answer within {APPLY_TIMEOUT:g} s after its start")
@@ -143,8 +148,9 @@ class NginxControl:
         self._known = processes.children(master.pid)
         self._ages = {}
 
-    def _explain_start(self) -> NoReturn:
-        refusal = self._test(self._place.folder)
+    def _explain_start(self, mark: int) -> NoReturn:
+        # What is wrong with the files it says before it has opened its logs, what is wrong with the machine after.
+        refusal = self._refused_since(mark) or self._test(self._place.folder)
         if refusal is None:
             raise ProxyUnavailable("nginx ended right after its start; see its error log")
         self._reject(refusal, self._place.folder)

@@ -15,7 +15,7 @@ import msgspec
 from interlock.errors import ConfigRejected
 from interlock.model.routing import DEFAULT_HOST, Route, Upstream
 from interlock_extension.nginx import escape
-from interlock_extension.nginx.config import KEEPALIVE_MIN_TIMEOUT_MS, NginxConfig
+from interlock_extension.nginx.config import NginxConfig
 from interlock_extension.nginx.escape import Token
 from interlock_extension.port import HostView
 
@@ -115,7 +115,7 @@ class NginxRenderer:
             bucket_size=bucket_size(longest),
             hash_size=hash_size(hosts),
             keepalive_timeout=escape.duration(config.keepalive_timeout),
-            keepalive_min_timeout=Token(f"{KEEPALIVE_MIN_TIMEOUT_MS}ms"),
+            keepalive_min_timeout=escape.duration(config.keepalive_min_timeout),
             client_max_body_size=escape.size(config.client_max_body_size),
             client_body_buffer_size=escape.size(config.client_body_buffer_size),
             client_header_buffer_size=escape.size(config.client_header_buffer_size),

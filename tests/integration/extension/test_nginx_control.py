@@ -1,0 +1,248 @@
+"""Our nginx reloaded, proven, adopted, refused, killed: with a real nginx and real backends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from interlock.errors import ConfigRejected, ProxyUnavailable
+from interlock_extension.nginx import processes
+from interlock_extension.nginx.generations import Bounds
+from support.nginx_lab import Backend, Idle, ask, files_for, free_port, open_nginx, status_of, until, view
+
+Make = Callable[..., Backend]
+
+
+def host_file(nginx, *views) -> dict[str, bytes]:
+    return {nginx.renderer.file_of(v.host.host): nginx.renderer.host(v) for v in views}
+
+
+def test_a_proven_reload_sends_nothing_to_what_it_left_out(nginx, backend: Make) -> None:
+    """Not on a connection that was idle, and not on one that had not sent anything yet."""
+    old, new = backend("old"), backend("new")
+    nginx.control.start(files_for(nginx.renderer, view("a.example", old.port)))
+    for before, after in ((old, new), (new, old), (old, new)):
+        idle, silent = [Idle(nginx.port) for _ in range(8)], [Idle(nginx.port) for _ in range(8)]
+        assert {link.request("a.example") for link in idle} == {f"{before.name} GET / 0"}
+        proof = nginx.control.apply(host_file(nginx, view("a.example", after.port)), "v")
+        count = len(before.seen)
+        # Younger than keepalive_min_timeout: old workers still hold them.
+        answers = [link.request("a.example") for link in (*idle, *silent)]
+        assert set(answers) == {f"{after.name} GET / 0"}
+        assert len(before.seen) == count
+        assert proof.let_go_at - proof.applying_at < 1.0
+        for link in (*idle, *silent):
+            link.close()
+        until(lambda: nginx.control.tend()["old_workers"] == 0, "old workers end")
+    seen = new.seen[-1][2]
+    assert (seen["X-Real-IP"], seen["X-Forwarded-For"]) == ("127.0.0.1", "127.0.0.1")
+
+
+def test_no_old_worker_accepts_after_the_proof(nginx, backend: Make) -> None:
+    one = backend("one")
+    nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
+    listeners = processes.listeners_of(nginx.control.pid)
+    assert listeners
+    for n in range(5):
+        old = processes.children(nginx.control.pid)
+        held = Idle(nginx.port)
+        held.request("a.example")
+        nginx.control.apply(host_file(nginx, view("a.example", one.port, one.port + n + 1)), str(n))
+        assert not any(processes.accepts(pid, listeners) for pid in old)
+        accepting = [pid for pid in processes.children(nginx.control.pid) if processes.accepts(pid, listeners)]
+        assert len(accepting) == 2
+        held.close()
+
+
+def test_workers_do_not_pile_up(nginx, backend: Make) -> None:
+    """The master must not take an early leaver for a crash and start another."""
+    one = backend("one")
+    nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
+    for n in range(12):
+        nginx.control.apply(host_file(nginx, view("a.example", one.port, 1000 + n)), str(n))
+    time.sleep(0.15)
+    until(lambda: len(processes.children(nginx.control.pid)) == 2, "two workers are left")
+
+
+def test_reloads_under_keep_alive_load_lose_nothing(nginx, backend: Make) -> None:
+    pair = [backend("one"), backend("two")]
+    nginx.control.start(files_for(nginx.renderer, view("a.example", pair[0].port)))
+    stop = threading.Event()
+    failed: list[str] = []
+    done = [0]
+
+    def load(method: str) -> None:
+        link = Idle(nginx.port)
+        while not stop.is_set():
+            if method == "GET":
+                ok = link.request("a.example").endswith("GET / 0")
+                if link.ended:
+                    link.close()
+                    link = Idle(nginx.port)
+            else:
+                try:
+                    ok = ask(nginx.port, "a.example", "/", "POST", b"x" * 1000).status == 200
+                except OSError:
+                    ok = False
+            done[0] += 1
+            if not ok:
+                failed.append(method)
+                return
+            time.sleep(0.002)
+        link.close()
+
+    threads = [threading.Thread(target=load, args=(method,)) for method in ("GET", "POST", "GET", "POST")]
+    for thread in threads:
+        thread.start()
+    for n in range(10):
+        nginx.control.apply(host_file(nginx, view("a.example", pair[n % 2].port)), str(n))
+        time.sleep(0.1)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert done[0] > 100
+    assert failed == []
+
+
+def test_a_refused_file_is_named_and_what_ran_before_runs_on(nginx, backend: Make) -> None:
+    one = backend("one")
+    files = files_for(nginx.renderer, view("a.example", one.port), view("b.example", one.port))
+    nginx.control.start(files)
+    bad = nginx.renderer.file_of("b.example")
+    good = host_file(nginx, view("c.example", one.port))
+    with pytest.raises(ConfigRejected) as refused:
+        nginx.control.apply({bad: b"server { bogus; }\n", **good}, "bad")
+    assert refused.value.culprit == bad
+    assert nginx.control.installed() == files
+    assert (nginx.folder / bad).read_bytes() == files[bad]
+    assert not (nginx.folder / nginx.renderer.file_of("c.example")).exists()
+    assert ask(nginx.port, "b.example").status == 200
+    nginx.control.apply(good, "good")
+    assert ask(nginx.port, "c.example").status == 200
+
+
+def test_checking_aside_names_the_file_and_touches_nothing(nginx, backend: Make) -> None:
+    one = backend("one")
+    nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
+    nginx.control.check(host_file(nginx, view("b.example", one.port), view("_", one.port)))
+    with pytest.raises(ConfigRejected) as refused:
+        nginx.control.check({"hosts/x.conf": b"upstream x { }"})
+    assert refused.value.culprit == "hosts/x.conf"
+    assert ask(nginx.port, "a.example").status == 200
+
+
+def test_a_refused_start_names_the_file(nginx) -> None:
+    files = files_for(nginx.renderer, view("a.example", 1))
+    with pytest.raises(ConfigRejected) as refused:
+        nginx.control.start({**files, "hosts/a.example.conf": b"upstream x { }"})
+    assert refused.value.culprit == "hosts/a.example.conf"
+
+
+def test_a_taken_port_is_said(tmp_path: Path, backend: Make) -> None:
+    renderer, control = open_nginx(tmp_path / "nginx", backend("other").port)
+    with pytest.raises(ProxyUnavailable, match=r"cannot listen.*in use"):
+        control.start(files_for(renderer, view("a.example", 1)))
+
+
+def test_a_restarted_worker_adopts_the_running_nginx(nginx, backend: Make) -> None:
+    one, two = backend("one"), backend("two")
+    files = files_for(nginx.renderer, view("a.example", one.port))
+    assert nginx.control.start(files) == "started"
+    pid, workers = nginx.control.pid, processes.children(nginx.control.pid)
+    nginx.control.leave()
+    renderer, control = open_nginx(nginx.folder, nginx.port, WorkerProcesses=2)
+    nginx.control = control
+    assert control.start(files_for(renderer, view("a.example", two.port))) == "adopted"
+    assert control.pid == pid
+    assert processes.children(pid) == workers
+    assert control.installed() == files
+    assert ask(nginx.port, "a.example").text.startswith("one")
+    idle = Idle(nginx.port)
+    idle.request("a.example")
+    control.apply(host_file(nginx, view("a.example", two.port)), "after")
+    assert idle.request("a.example").startswith("two")
+    idle.close()
+
+
+def test_a_pid_file_of_another_process_is_not_adopted(nginx) -> None:
+    nginx.folder.mkdir(parents=True)
+    (nginx.folder / "nginx.pid").write_text(f"{os.getpid()}\n")
+    assert nginx.control.start(files_for(nginx.renderer, view("a.example", 1))) == "started"
+    assert nginx.control.pid != os.getpid()
+
+
+def test_nginx_comes_back_after_a_kill_although_its_workers_live_on(nginx, backend: Make) -> None:
+    one = backend("one")
+    files = files_for(nginx.renderer, view("a.example", one.port))
+    nginx.control.start(files)
+    orphans = processes.children(nginx.control.pid)
+    os.kill(nginx.control.pid, signal.SIGKILL)
+    until(lambda: not nginx.control.alive(), "the master is dead")
+    assert any(processes.title(pid) for pid in orphans)
+    began = time.monotonic()
+    assert nginx.control.start(files) == "started"
+    assert time.monotonic() - began < 1.0
+    assert ask(nginx.port, "a.example").status == 200
+    until(lambda: not any(processes.title(pid) for pid in orphans), "orphans end")
+
+
+def test_applying_to_a_dead_nginx_is_unavailable(nginx, backend: Make) -> None:
+    nginx.control.start(files_for(nginx.renderer, view("a.example", backend("one").port)))
+    os.kill(nginx.control.pid, signal.SIGKILL)
+    until(lambda: not nginx.control.alive(), "the master is dead")
+    with pytest.raises(ProxyUnavailable):
+        nginx.control.apply({}, "v")
+
+
+def test_old_generations_are_bounded(nginx, backend: Make) -> None:
+    one = backend("one")
+    release = threading.Event()
+    one.server.before_answer = lambda: release.wait(20) and None
+    nginx.control._bounds = Bounds(generations=2)
+    nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
+    threads = []
+    for n in range(4):
+        # A request in flight keeps its worker.
+        thread = threading.Thread(target=status_of, args=(nginx.port, "a.example"))
+        thread.start()
+        threads.append(thread)
+        until(lambda n=n: len(one.seen) > n, "the request is in flight")
+        nginx.control.apply(host_file(nginx, view("a.example", one.port, 2000 + n)), str(n))
+    assert nginx.control.tend()["old_workers"] >= 4
+    until(lambda: nginx.control.tend()["old_workers"] <= 2, "the oldest generations end")
+    assert nginx.control.tend()["old_workers_ended"] >= 2
+    release.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_requests_in_flight_finish_when_nginx_is_stopped(nginx, backend: Make) -> None:
+    one = backend("one")
+    release = threading.Event()
+    one.server.before_answer = lambda: release.wait(20) and None
+    nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
+    answers: list[int] = []
+    thread = threading.Thread(target=lambda: answers.append(status_of(nginx.port, "a.example")))
+    thread.start()
+    until(lambda: one.seen, "the request is in flight")
+    threading.Timer(0.3, release.set).start()
+    nginx.control.stop(5.0)
+    thread.join()
+    assert answers == [200]
+    with pytest.raises(OSError, match="refused"):
+        ask(nginx.port, "a.example")
+
+
+def test_a_long_folder_name_is_no_obstacle(tmp_path: Path, backend: Make) -> None:
+    port = free_port()
+    renderer, control = open_nginx(tmp_path / ("d" * 120) / "nginx $x", port)
+    control.start(files_for(renderer, view("a.example", backend("one").port)))
+    control.apply({}, "v2")
+    assert ask(port, "a.example").status == 200
+    control.stop(1.0)

@@ -1,0 +1,343 @@
+"""The worker on a real bus with a real nginx: what a written plan becomes, and what it survives."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from interlock.bus import keys
+from interlock.errors import ConfigError
+from interlock.model.names import upstream_name
+from interlock.model.routing import Plan, Route, VirtualHost
+from interlock.runtime.lifecycle import Lifecycle
+from interlock.wire.trail import Trail
+from interlock_extension.app import start
+from support.extension_lab import CLUSTER, TOKEN, WorkerLab, plan_of
+from support.nginx_lab import Backend, Idle, ask, endpoint, free_port, status_of, until, upstream, virtual_host
+
+Make = Callable[..., Backend]
+A, B = "a.example", "b.example"
+
+
+def test_a_plan_becomes_answers_and_an_outcome(lab: WorkerLab, backend: Make) -> None:
+    one = backend("one")
+    lab.start()
+    outcome = lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"),)}))
+    assert ask(lab.port, A).text.startswith("one")
+    assert (outcome.result, outcome.reason, outcome.hosts, outcome.endpoints) == ("reloaded", f"added {A}", 1, 1)
+    assert outcome.cause == "c1"
+    assert outcome.hops["seen"] <= outcome.hops["applying"] <= outcome.hops["effective"] == outcome.effective_at
+    assert outcome.stale_since is None
+
+
+def test_a_change_costs_what_it_changes(lab: WorkerLab, backend: Make) -> None:
+    one, two = backend("one"), backend("two")
+    hosts = {f"h{n}.example": (endpoint(one.port, "t1"),) for n in range(50)}
+    lab.start()
+    before = lab.until_runs(lab.serve(hosts)).counters
+    # No shared file among them.
+    assert before["files_written"] == 50
+    after = lab.until_runs(lab.serve({**hosts, "h7.example": (endpoint(two.port, "t1b"),)})).counters
+    until(lambda: ask(lab.port, "h7.example").text.startswith("two"), "the new endpoint serves")
+    after = lab.outcome().counters
+    # Once without its only endpoint, at most, and once with the new one.
+    assert after["files_written"] - before["files_written"] <= 2
+    assert after["hosts_rendered"] - before["hosts_rendered"] <= 2
+    assert 0 < after["bytes_written"] - before["bytes_written"] < 4000
+
+
+def test_a_change_that_means_nothing_to_the_proxy_is_unchanged(lab: WorkerLab, backend: Make) -> None:
+    one = backend("one")
+    lab.start()
+    reloads = lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"),)})).counters.get("reloads")
+    plan = plan_of({A: (endpoint(one.port, "t1", service="renamed"),)})
+    outcome = lab.until_runs(lab.publish(plan))
+    assert outcome.result == "unchanged"
+    assert outcome.counters.get("reloads") == reloads
+
+
+def test_running_is_not_listening(lab: WorkerLab, backend: Make) -> None:
+    one = backend("one")
+    port = free_port()
+    lab.start()
+    outcome = lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"), endpoint(port, "t2"))}))
+    assert outcome.waiting == 1
+    assert {ask(lab.port, A).text.split()[0] for _ in range(6)} == {"one"}
+    backend("late", port)
+    began = time.monotonic()
+    until(lambda: ask(lab.port, A).text.startswith("late"), "the late one is admitted")
+    assert time.monotonic() - began < 1.5
+    until(lambda: lab.outcome().waiting == 0, "nobody waits")
+    # The change that brought it is what made it effective, however late.
+    assert lab.outcome().cause == "c1"
+
+
+def test_a_draining_endpoint_is_let_go_with_a_margin(lab: WorkerLab, backend: Make) -> None:
+    old, new = backend("old"), backend("new")
+    lab.start()
+    lab.until_runs(lab.serve({A: (endpoint(old.port, "t1"), endpoint(new.port, "t2"))}))
+    idle = Idle(lab.port)
+    idle.request(A)
+    since = time.time()
+    version = lab.serve({A: (endpoint(old.port, "t1", draining=since), endpoint(new.port, "t2"))})
+    outcome = lab.until_runs(version)
+    count = len(old.seen)
+    assert {ask(lab.port, A).text.split()[0] for _ in range(10)} == {"new"}
+    assert idle.request(A).startswith("new")
+    assert len(old.seen) == count
+    [drain] = outcome.drains
+    assert (drain.task, drain.desired_at) == ("t1", since)
+    assert 1.0 < drain.margin < 2.0
+    assert drain.margin == pytest.approx(2.0 - (drain.let_go_at - since))
+    assert outcome.drain_misses == 0
+    idle.close()
+
+
+def test_a_drain_that_was_too_late_is_counted(lab: WorkerLab, backend: Make) -> None:
+    old, new = backend("old"), backend("new")
+    lab.start()
+    lab.until_runs(lab.serve({A: (endpoint(old.port, "t1"), endpoint(new.port, "t2"))}))
+    late = endpoint(old.port, "t1", draining=time.time() - 5)
+    outcome = lab.until_runs(lab.serve({A: (late, endpoint(new.port, "t2"))}))
+    assert outcome.drain_misses == 1
+    assert outcome.drains[0].margin < -2.9
+
+
+def test_the_last_one_that_accepts_is_kept_until_another_does(lab: WorkerLab, backend: Make) -> None:
+    old = backend("old")
+    port = free_port()
+    lab.start()
+    lab.until_runs(lab.serve({A: (endpoint(old.port, "t1"),)}))
+    drained = endpoint(old.port, "t1", draining=time.time())
+    lab.until_runs(lab.serve({A: (drained, endpoint(port, "t2"))}))
+    assert ask(lab.port, A).text.startswith("old")
+    backend("new", port)
+    until(lambda: ask(lab.port, A).text.startswith("new"), "the new one takes over")
+    until(lambda: len(lab.outcome().drains) == 1, "the old one is let go")
+    count = len(old.seen)
+    assert {ask(lab.port, A).text.split()[0] for _ in range(5)} == {"new"}
+    assert len(old.seen) == count
+
+
+def test_a_removal_does_not_wait_for_an_admission(lab: WorkerLab, backend: Make) -> None:
+    one, two = backend("one"), backend("two")
+    lab.start()
+    lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"), endpoint(two.port, "t2"))}))
+    began = time.monotonic()
+    # 192.0.2.1 is for documentation: it never answers.
+    mute = endpoint(80, "t3")
+    mute = type(mute)(address="192.0.2.1", port=80, task="t3", service_id="s", service="s")
+    drained = endpoint(one.port, "t1", draining=time.time())
+    lab.until_runs(lab.serve({A: (drained, endpoint(two.port, "t2"), mute)}))
+    assert time.monotonic() - began < 0.9
+    assert {ask(lab.port, A).text.split()[0] for _ in range(6)} == {"two"}
+
+
+def test_a_host_without_endpoints_is_unknown(lab: WorkerLab, backend: Make) -> None:
+    one = backend("one")
+    lab.start()
+    lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"),), B: (endpoint(one.port, "t1"),)}))
+    lab.until_runs(lab.serve({A: (), B: (endpoint(one.port, "t1"),)}))
+    assert (status_of(lab.port, A), status_of(lab.port, B)) == (503, 200)
+    lab.until_runs(lab.serve({B: (endpoint(one.port, "t1"),)}))
+    assert lab.outcome().hosts == 1
+
+
+def test_changes_that_arrive_meanwhile_are_folded(lab: WorkerLab, backend: Make) -> None:
+    one = backend("one")
+    lab.start()
+    reloads = lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"),)})).counters.get("reloads", 0)
+    hosts = {A: (endpoint(one.port, "t1"),)}
+    for n in range(40):
+        hosts[f"h{n}.example"] = (endpoint(one.port, "t1"),)
+        version = lab.serve(hosts)
+    lab.until_runs(version)
+    assert ask(lab.port, "h39.example").status == 200
+    until(lambda: lab.outcome().counters.get("reloads", 0) > reloads, "the gauges are read")
+    assert lab.outcome().counters["reloads"] - reloads < 20
+
+
+def duplicate_routes(host: str) -> VirtualHost:
+    """What nginx refuses although every value is well escaped."""
+    route = Route(path="/x", upstream=upstream_name(host))
+    return VirtualHost(host=host, routes=(route, route))
+
+
+def test_a_refused_host_harms_nobody(lab: WorkerLab, backend: Make) -> None:
+    one, two = backend("one"), backend("two")
+    lab.start()
+    good = plan_of({A: (endpoint(one.port, "t1"),), B: (endpoint(one.port, "t1"),)})
+    lab.until_runs(lab.publish(good))
+    bad = Plan(hosts={**good.hosts, A: duplicate_routes(A), "c.example": virtual_host("c.example")},
+               upstreams={**good.upstreams, **plan_of({"c.example": (endpoint(two.port, "t2"),)}).upstreams})  # fmt: skip
+    outcome = lab.until_runs(lab.publish(bad))
+    [rejection] = outcome.rejections
+    assert rejection.host == A
+    assert "duplicate location" in rejection.reason
+    assert ask(lab.port, A).text.startswith("one")
+    until(lambda: ask(lab.port, "c.example").text.startswith("two"), "the new host is served")
+    # Held is policy, never addresses: the refused host's endpoints follow.
+    moved = {**bad.upstreams, **plan_of({A: (endpoint(two.port, "t9"),)}).upstreams}
+    lab.until_runs(lab.publish(Plan(hosts=bad.hosts, upstreams=moved)))
+    until(lambda: ask(lab.port, A).text.startswith("two"), "the endpoints follow")
+    assert [r.host for r in lab.outcome().rejections] == [A]
+    # Mended, it is no longer held.
+    lab.until_runs(lab.publish(Plan(hosts={**bad.hosts, A: good.hosts[A]}, upstreams=moved)))
+    assert lab.outcome().rejections == ()
+
+
+def test_a_host_that_cannot_be_written_safely_harms_nobody(lab: WorkerLab, backend: Make) -> None:
+    one = backend("one")
+    lab.start()
+    evil = "evil.example; } http {"
+    good = plan_of({A: (endpoint(one.port, "t1"),)})
+    plan = Plan(
+        hosts={**good.hosts, evil: VirtualHost(host=evil, routes=(Route(upstream="u_evil"),))},
+        upstreams={
+            **good.upstreams,
+            "u_evil": type(upstream(A, ()))(name="u_evil", endpoints=(endpoint(one.port, "t1"),)),
+        },
+    )
+    outcome = lab.until_runs(lab.publish(plan))
+    assert ask(lab.port, A).status == 200
+    assert [r.host for r in outcome.rejections] == [evil]
+
+
+def test_an_incomplete_or_missing_plan_changes_nothing(lab: WorkerLab, backend: Make) -> None:
+    one = backend("one")
+    lab.start()
+    version = lab.serve({A: (endpoint(one.port, "t1"),)})
+    lab.until_runs(version)
+    lab.bus.command("FLUSHALL")
+    until(lambda: (o := lab.outcome()) is not None and o.stale_since is not None, "it is stale", 15)
+    assert ask(lab.port, A).status == 200
+    lab.writer.fence(TOKEN)
+    again = lab.serve({A: (endpoint(one.port, "t1"),), B: (endpoint(one.port, "t1"),)})
+    lab.until_runs(again)
+    assert lab.outcome().stale_since is None
+    assert ask(lab.port, B).status == 200
+
+
+def test_a_field_that_cannot_be_read_keeps_what_it_was(lab: WorkerLab, backend: Make) -> None:
+    one = backend("one")
+    lab.start()
+    plan = plan_of({A: (endpoint(one.port, "t1"),), B: (endpoint(one.port, "t1"),)})
+    lab.until_runs(lab.publish(plan))
+    version = lab.writer.write({f"host:{A}": b"\xc1 nonsense", f"host:{B}": None}, token=TOKEN, trail=Trail())
+    assert version is not None
+    outcome = lab.until_runs(version)
+    assert (status_of(lab.port, A), status_of(lab.port, B)) == (200, 503)
+    assert f"host:{A}" in outcome.reason
+
+
+def test_it_starts_from_last_good_with_the_bus_away(lab: WorkerLab, backend: Make) -> None:
+    one, two = backend("one"), backend("two")
+    lab.start()
+    version = lab.serve({A: (endpoint(one.port, "t1"),), B: (endpoint(one.port, "t1"),)})
+    lab.until_runs(version)
+    lab.stop()
+    assert status_of(lab.port, A) == 0
+    lab.server.close()
+    began = time.monotonic()
+    lab.lifecycle = Lifecycle("extension", signals=False)
+    start(lab.options(), lab.lifecycle)
+    until(lambda: status_of(lab.port, A) == 200, "last good is served", 3)
+    assert time.monotonic() - began < 1.5
+    assert status_of(lab.port, B) == 200
+    lab.server.run()
+    until(lambda: (o := lab.outcome()) is not None and version.same(o.version), "the bus is back")
+    lab.until_runs(lab.serve({A: (endpoint(two.port, "t2"),)}))
+    until(lambda: ask(lab.port, A).text.startswith("two"), "it catches up")
+    assert status_of(lab.port, B) == 503
+
+
+def test_a_bus_that_goes_away_is_reported_when_it_is_back(lab: WorkerLab, backend: Make) -> None:
+    one = backend("one")
+    lab.start()
+    lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"),)}))
+    lab.server.close()
+    time.sleep(0.3)
+    assert ask(lab.port, A).status == 200
+    lab.server.run()
+    lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"),), B: (endpoint(one.port, "t1"),)}))
+    assert status_of(lab.port, B) == 200
+    assert lab.outcome().stale_since is None
+
+
+def test_a_killed_nginx_is_back_within_a_second(lab: WorkerLab, backend: Make) -> None:
+    one = backend("one")
+    lab.start()
+    lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"),)}))
+    before = lab.master
+    os.kill(before, signal.SIGKILL)
+    began = time.monotonic()
+    until(lambda: lab.master not in {None, before} and status_of(lab.port, A) == 200, "nginx is back", 5)
+    assert time.monotonic() - began < 1.0
+    until(lambda: lab.outcome().counters.get("starts") == 2.0, "it is counted")
+
+
+def test_a_killed_worker_leaves_nginx_serving_and_the_next_adopts_it(lab: WorkerLab, backend: Make) -> None:
+    one, two = backend("one"), backend("two")
+    lab.spawn()
+    version = lab.serve({A: (endpoint(one.port, "t1"),)})
+    lab.until_runs(version)
+    master = lab.master
+    lab.kill()
+    assert ask(lab.port, A).status == 200
+    lab.spawn()
+    until(lambda: "how=adopted" in lab.log, "nginx is adopted")
+    until(lambda: (o := lab.outcome()) is not None and o.result == "unchanged" and o.counters.get("starts") == 0.0,
+          "the new worker says what runs")  # fmt: skip
+    assert lab.master == master
+    outcome = lab.outcome()
+    assert version.same(outcome.version)
+    # Nothing had changed, so there was nothing to reload.
+    assert outcome.counters["reloads"] == 0.0
+    lab.until_runs(lab.serve({A: (endpoint(two.port, "t2"),)}))
+    until(lambda: ask(lab.port, A).text.startswith("two"), "it goes on")
+    assert lab.master == master
+    assert lab.terminate() == 0
+    assert status_of(lab.port, A) == 0
+    assert lab.master is None
+
+
+def test_what_changed_while_no_worker_lived_is_caught_up(lab: WorkerLab, backend: Make) -> None:
+    one, two = backend("one"), backend("two")
+    lab.spawn()
+    lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"),), B: (endpoint(one.port, "t1"),)}))
+    lab.kill()
+    version = lab.serve({A: (endpoint(two.port, "t2"),)})
+    answers: list[int] = []
+    stop = threading.Event()
+
+    def load() -> None:
+        while not stop.is_set():
+            answers.append(status_of(lab.port, A))
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    lab.spawn()
+    lab.until_runs(version)
+    stop.set()
+    thread.join()
+    assert ask(lab.port, A).text.startswith("two")
+    assert status_of(lab.port, B) == 503
+    assert set(answers) == {200}
+
+
+def test_two_workers_must_not_share_a_folder(lab: WorkerLab) -> None:
+    lab.start()
+    other = Lifecycle("extension", signals=False)
+    with pytest.raises(ConfigError, match="in use by another worker"):
+        start(lab.options(), other)
+    other.close()
+
+
+def test_the_plan_is_that_of_its_cluster(lab: WorkerLab) -> None:
+    assert keys.plan(CLUSTER).state == "il:{test/~}:plan"
