@@ -56,6 +56,7 @@ SUITES = (
 _ONLY_WHEN_NAMED = ("soak", "bench")
 
 _left_out: Counter[tuple[str, str]] = Counter()
+_named: set[str] = set()
 _lacking: dict[str, str | None] = {}
 
 
@@ -69,6 +70,7 @@ def _lacks(suite: Suite) -> str | None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Drop the suites that must be asked for."""
     asked = str(config.getoption("markexpr"))
+    _named.update(suite.mark for suite in SUITES if suite.mark in asked or suite.mark in _ONLY_WHEN_NAMED)
     dropped = [i for i in items if any(i.get_closest_marker(m) and m not in asked for m in _ONLY_WHEN_NAMED)]
     if dropped:
         items[:] = [i for i in items if i not in set(dropped)]
@@ -76,10 +78,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:
-    """Note what `-m` or we left out. What `-k` left out on purpose carries no mark, and is nobody's suite."""
+    """Note what was left out by its mark. What another choice left out was left out on purpose."""
     for item in items:
         for suite in SUITES:
-            if item.get_closest_marker(suite.mark):
+            if suite.mark in _named and item.get_closest_marker(suite.mark):
                 _left_out[suite.mark, suite.why] += 1
                 break
 
