@@ -109,6 +109,10 @@ class Supervisor:
         """The program's present or last life."""
         return self._kept[name].program
 
+    def failures(self, name: str) -> int:
+        """How often in a row it has ended soon after its start."""
+        return self._kept[name].failures
+
     def stop(self, name: str, timeout: float = 5.0) -> None:
         """SIGTERM, and SIGKILL after `timeout` seconds; it is not started again."""
         program = self._unwanted(name)
