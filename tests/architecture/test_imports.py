@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import subprocess
@@ -34,6 +35,11 @@ VIOLATIONS = [
     ("interlock_watcher/docker_source.py", "import tenacity", "tenacity only"),
     ("interlock_planner/app.py", "import click", "click only"),
     ("interlock_extension/nginx/config.py", "import jinja2", "jinja2 only"),
+    ("interlock_watcher/docker_source.py", "import aiohttp", "aiohttp only"),
+    ("interlock_watcher/translate.py", "import interlock_watcher.view", "The watcher,"),
+    ("interlock_planner/plan.py", "import interlock_planner.app", "The planner,"),
+    ("interlock_extension/worker.py", "import interlock_extension.nginx", "The extension worker"),
+    ("interlock_planner/counters.py", "import interlock_planner.loop", "No two modules"),
 ]
 
 
@@ -50,7 +56,14 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _lint(house: Path) -> subprocess.CompletedProcess[str]:
     # The working directory comes first on the path, so that the copy is read and not the installed packages.
     code = "import sys; sys.path.insert(0, ''); from importlinter.cli import lint_imports_command as lint; lint()"
-    return subprocess.run([sys.executable, "-c", code], cwd=house, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=house,
+        env=os.environ | {"COLUMNS": "300"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_the_contracts_are_kept(house: Path) -> None:
@@ -58,14 +71,24 @@ def test_the_contracts_are_kept(house: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("path", "line", "contract"), VIOLATIONS)
-def test_each_contract_can_be_broken(house: Path, path: str, line: str, contract: str) -> None:
-    with _edited(house / path, line):
-        done = _lint(house)
-    # A broken contract is named twice: in the list, and where the broken ones are explained.
-    named = [text for text in done.stdout.splitlines() if text.startswith(contract)]
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert len(named) > 1, f"{contract} is not among the broken contracts:\n{done.stdout}"
+def test_each_contract_can_be_broken(house: Path) -> None:
+    waiting = list(VIOLATIONS)
+    while waiting:
+        # A look at all modules takes a second, so many contracts are broken at once, but none twice.
+        batch = list({contract: (path, line, contract) for path, line, contract in reversed(waiting)}.values())
+        waiting = [violation for violation in waiting if violation not in batch]
+        with contextlib.ExitStack() as edits:
+            for path, line, _ in batch:
+                edits.enter_context(_edited(house / path, line))
+            done = _lint(house)
+        assert done.returncode == 1, done.stdout + done.stderr
+        explained = re.split(r"\n(?=[^\n]+\n-{9,}\n)", done.stdout.partition("\nBroken contracts\n")[2])
+        for path, line, contract in batch:
+            module = path.removesuffix(".py").replace("/", ".")
+            why = "".join(text for text in explained if text.startswith(contract))
+            # A cycle is told by the last parts of the names.
+            named = module in why or f" .{module.rpartition('.')[2]} " in why
+            assert named, f"`{line}` in {path} does not break the contract {contract}:\n{done.stdout}"
 
 
 def test_every_contract_has_a_violation_here() -> None:
