@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from interlock.errors import ConfigRejected
+from interlock.errors import ConfigRejected, ProxyUnavailable
 from interlock.model.routing import DEFAULT_HOST
 from interlock_extension import rollout
 from interlock_extension.desired import Desired
@@ -158,4 +158,7 @@ class Drafting:
                 control.check({file: data} if data else {})
             except ConfigRejected as refusal:
                 found[host] = str(refusal)
+            except ProxyUnavailable:
+                # It cannot be asked now; the next attempt will tell.
+                return {}
         return found or {host: str(error) for host in changed.values()}

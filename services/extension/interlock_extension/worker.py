@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from interlock.errors import ConfigRejected, ProxyError, ProxyUnavailable
+from interlock.errors import ConfigRejected, InterlockError, ProxyUnavailable
 from interlock.model.outcome import Drain, HostRejection, Outcome, Result
 from interlock.model.routing import DEFAULT_HOST
 from interlock.model.version import Version
@@ -108,18 +108,21 @@ class Worker:
 
     def run(self, stop: threading.Event) -> None:
         """The loop: until stop."""
-        self._begin()
         try:
+            self._begin()
             while not stop.is_set():
                 self._gather()
                 self._keep_running()
                 if self._running and time.monotonic() >= self._due_at():
                     self._bring_into_effect()
-        finally:
-            if self._stop_proxy:
-                self._control.stop(timeout=_STOP)
-            else:
-                self._control.leave()
+        except BaseException:
+            # The proxy outlives our mistakes; the next worker adopts it.
+            self._control.leave()
+            raise
+        if self._stop_proxy:
+            self._control.stop(timeout=_STOP)
+        else:
+            self._control.leave()
 
     # Beginning
 
@@ -158,7 +161,7 @@ class Worker:
                 self._desired.refuse(host, str(error))
                 self._dirty.add(host)
             return
-        except ProxyUnavailable as error:
+        except InterlockError as error:
             self._wait_and_say(now, error)
             return
         self._running, self._pause = True, _FIRST_PAUSE
@@ -167,7 +170,7 @@ class Worker:
         if self._desired.served or self._known_plan:
             self._say("unchanged" if how == "adopted" else "reloaded", f"nginx {how}")
 
-    def _wait_and_say(self, now: float, error: ProxyError) -> None:
+    def _wait_and_say(self, now: float, error: InterlockError) -> None:
         self._try_again_at = now + self._pause
         self._pause = min(_LONGEST_PAUSE, self._pause * 2)
         self._log.error("the proxy does not run", error=str(error))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -18,7 +19,7 @@ from interlock.runtime.lifecycle import Lifecycle
 from interlock.wire.trail import Trail
 from interlock_extension.app import start
 from support.extension_lab import CLUSTER, TOKEN, WorkerLab, plan_of
-from support.nginx_lab import Backend, Idle, ask, endpoint, free_port, status_of, until, upstream, virtual_host
+from support.nginx_lab import Backend, Idle, ask, endpoint, free_port, status_of, until, upstream
 
 Make = Callable[..., Backend]
 A, B = "a.example", "b.example"
@@ -124,14 +125,35 @@ def test_the_last_one_that_accepts_is_kept_until_another_does(lab: WorkerLab, ba
     assert len(old.seen) == count
 
 
-def test_a_removal_does_not_wait_for_an_admission(lab: WorkerLab, backend: Make) -> None:
+@pytest.fixture
+def silent() -> Iterator[Callable[[], int]]:
+    """Ports where a connection is neither taken nor refused: their queue is full."""
+    links: list[socket.socket] = []
+
+    def make() -> int:
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        links.append(listener)
+        port = int(listener.getsockname()[1])
+        for _ in range(4):
+            link = socket.socket()
+            link.setblocking(False)
+            link.connect_ex(("127.0.0.1", port))
+            links.append(link)
+        return port
+
+    yield make
+    for link in links:
+        link.close()
+
+
+def test_a_removal_does_not_wait_for_an_admission(lab: WorkerLab, backend: Make, silent: Callable[[], int]) -> None:
     one, two = backend("one"), backend("two")
     lab.start()
     lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"), endpoint(two.port, "t2"))}))
     began = time.monotonic()
-    # 192.0.2.1 is for documentation: it never answers.
-    mute = endpoint(80, "t3")
-    mute = type(mute)(address="192.0.2.1", port=80, task="t3", service_id="s", service="s")
+    mute = endpoint(silent(), "t3")
     drained = endpoint(one.port, "t1", draining=time.time())
     lab.until_runs(lab.serve({A: (drained, endpoint(two.port, "t2"), mute)}))
     assert time.monotonic() - began < 0.9
@@ -173,8 +195,10 @@ def test_a_refused_host_harms_nobody(lab: WorkerLab, backend: Make) -> None:
     lab.start()
     good = plan_of({A: (endpoint(one.port, "t1"),), B: (endpoint(one.port, "t1"),)})
     lab.until_runs(lab.publish(good))
-    bad = Plan(hosts={**good.hosts, A: duplicate_routes(A), "c.example": virtual_host("c.example")},
-               upstreams={**good.upstreams, **plan_of({"c.example": (endpoint(two.port, "t2"),)}).upstreams})  # fmt: skip
+    third = plan_of({"c.example": (endpoint(two.port, "t2"),)})
+    bad = Plan(
+        hosts={**good.hosts, **third.hosts, A: duplicate_routes(A)}, upstreams={**good.upstreams, **third.upstreams}
+    )
     outcome = lab.until_runs(lab.publish(bad))
     [rejection] = outcome.rejections
     assert rejection.host == A
@@ -233,6 +257,12 @@ def test_a_field_that_cannot_be_read_keeps_what_it_was(lab: WorkerLab, backend: 
     outcome = lab.until_runs(version)
     assert (status_of(lab.port, A), status_of(lab.port, B)) == (200, 503)
     assert f"host:{A}" in outcome.reason
+    # Nor does a worker that finds it so at its start lose what was last good.
+    lab.stop()
+    lab.start()
+    lab.until_runs(version)
+    until(lambda: f"host:{A}" in lab.outcome().reason, "it says so")
+    assert status_of(lab.port, A) == 200
 
 
 def test_it_starts_from_last_good_with_the_bus_away(lab: WorkerLab, backend: Make) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from interlock.errors import ConfigError, ConfigRejected
 from interlock.model.routing import DEFAULT_HOST
-from interlock_extension.nginx import render
+from interlock_extension.nginx import extension, render
 from interlock_extension.nginx.config import read_config
 from interlock_extension.nginx.generations import Bounds, OldWorker, overdue
 from interlock_extension.nginx.refusal import read_refusal
 from interlock_extension.nginx.render import Facts, NginxRenderer
+from interlock_extension.port import Settings
 from support.nginx_lab import view
 
 
@@ -109,3 +112,14 @@ def test_a_value_that_was_not_escaped_ends_the_rendering() -> None:
     made = renderer()
     with pytest.raises(ConfigRejected, match="without being escaped"):
         made._host.render(made._fixed, **{**made._host_values(view("a", 1)), "server_name": "a; include x"})
+
+
+@pytest.mark.parametrize(
+    ("listen", "options"),
+    [("80; include x", {}), ("0", {}), ("host:80", {}), ("8080", {"ClientMaxBodySize": "1m; x"})],
+)
+def test_settings_that_nginx_cannot_be_told_are_refused_at_once(
+    tmp_path: Path, listen: str, options: dict[str, object]
+) -> None:
+    with pytest.raises(ConfigError):
+        extension.open(Settings(folder=tmp_path, listen=(listen,), options=options))

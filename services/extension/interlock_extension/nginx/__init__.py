@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from interlock.errors import ConfigError, ConfigRejected
 from interlock.runtime.parts import find_nginx
 from interlock_extension.nginx.config import read_config
 from interlock_extension.nginx.control import NginxControl
@@ -26,7 +27,11 @@ class NginxExtension:
             stub_status="http_stub_status_module" in part.detail,
             user=worker_user(settings.folder, config.user),
         )
-        renderer = NginxRenderer(config, facts)
+        try:
+            renderer = NginxRenderer(config, facts)
+            renderer.shared(0, 0, default=False)
+        except ConfigRejected as error:
+            raise ConfigError(f"nginx cannot be told so: {error}; correct the option") from error
         return renderer, NginxControl(part, settings.folder, renderer, workers=config.worker_processes)
 
 

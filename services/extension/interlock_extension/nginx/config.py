@@ -38,7 +38,7 @@ class NginxConfig(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", fo
     hide_info_headers: bool = False
     upstream_zone_size: int = 64
     access_log_path: str = "/dev/stdout"
-    error_log_path: str = "/dev/stderr"
+    error_log_path: str = "/dev/stdout"
     log_format: str = "main"
 
 
