@@ -161,7 +161,8 @@ def test_a_service_imports_with_only_its_extra(package: Path) -> None:
     assert "pytest" in blocked, "the test would block nothing"
     wanted = [module.name for module in modules(package)]
     code = f"blocked = {blocked!r}\nwanted = {wanted!r}\n{BLOCK}"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, SOURCE_ROOTS))}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
