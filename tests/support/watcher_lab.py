@@ -25,14 +25,14 @@ from interlock_watcher.app import Watcher, WatcherOptions
 T = TypeVar("T")
 
 
-def until(what: str, condition: Callable[[], T], timeout: float = 8.0) -> T:
-    """The first true value of the condition. Fails after `timeout` seconds, naming `what` and the last value."""
+def until(what: str, condition: Callable[[], T], show: Callable[[], object] = lambda: "", *, timeout: float = 8.0) -> T:
+    """The first true value of the condition. Fails after `timeout` seconds, naming `what` and what `show` gives."""
     end = time.monotonic() + timeout
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < end, f"not within {timeout} s: {what}; last: {value!r}"
+        assert time.monotonic() < end, f"not within {timeout} s: {what}; last: {value!r} {show()}"
         time.sleep(0.01)
 
 
@@ -60,6 +60,15 @@ class BusView:
         """How many tasks of a service serve, by the bus."""
         service = self.services(cluster).get(name)
         return sum(task.wanted for task in service.tasks) if service else -1
+
+    def await_serving(self, name: str, count: int, cluster: str = "") -> None:
+        """Until so many tasks of a service serve; says what is there instead."""
+        until(
+            f"{count} tasks of {name} serve", lambda: self.serving(name, cluster) == count, lambda: self._seen(cluster)
+        )
+
+    def _seen(self, cluster: str) -> str:
+        return f"{self.services(cluster)} {self.status()}"
 
     def close(self) -> None:
         self.bus.close()

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from interlock.bus import keys
-from interlock.bus.follower import Follower
 from interlock.bus.registry import Registry
-from interlock.bus.state import Snapshot, StateWriter, entry_of
+from interlock.bus.state import StateWriter, entry_of
 from interlock.errors import Fenced
 from interlock.model.names import Cluster
 from interlock.model.version import Token
@@ -127,57 +126,67 @@ def test_the_bus_away_and_back_with_an_older_state(sim: SimulatorClient, server:
         until("it follows again", lambda: not view.services())
 
 
+def places(view: BusView, service_id: str, *clusters: str) -> list[set[str]]:
+    """The clusters that held the service, after each entry of their logs, in the order in which they were written."""
+    steps: list[tuple[float, str, bool]] = []
+    for name in clusters:
+        for entry_id, fields in view.bus.command("XRANGE", keys.services(Cluster("default", name)).log, "-", "+"):
+            entry = entry_of(entry_id, fields)
+            assert entry
+            # Entry ids count milliseconds, in which both writes may fall.
+            at = entry.trail.hops["published"]
+            steps += [(at, name, bool(c.after)) for c in entry.changes if c.field == service_id]
+    held: set[str] = set()
+    history: list[set[str]] = []
+    for _, name, there in sorted(steps):
+        held = held | {name} if there else held - {name}
+        history.append(held)
+    return history
+
+
 def test_a_service_that_moves_is_never_in_no_cluster(sim: SimulatorClient, server: Server, view: BusView) -> None:
     sim.create_service("shop", labels={**SHOP, CLUSTER: "a"}, replicas=1, networks=["web"])
     sim.create_service("anchor", labels={**SHOP, CLUSTER: "b"}, replicas=1, networks=["web"])
     with running_watcher(sim.docker_url, server.url, poll_interval=60):
         until("placed", lambda: view.serving("shop", "a") == 1 and view.serving("anchor", "b") == 1)
-        held: set[str] = set()
-        log: list[frozenset[str]] = []
-        partitions = {keys.services(Cluster("default", name)): name for name in ("a", "b")}
         id_ = view.services("a")["shop"].id
         sim.set_labels("shop", {CLUSTER: "b"})
         until("moved", lambda: "shop" not in view.services("a"))
-        assert "shop" in view.services("b")
-        order: list[tuple[str, str, bool]] = []
-        for partition, name in partitions.items():
-            for entry_id, fields in view.bus.command("XRANGE", partition.log, "-", "+"):
-                entry = entry_of(entry_id, fields)
-                assert entry
-                order += [(entry.id, name, bool(c.after)) for c in entry.changes if c.field == id_]
-        for _, name, there in sorted(order, key=lambda item: tuple(map(int, item[0].split("-")))):
-            (held.add if there else held.discard)(name)
-            log.append(frozenset(held))
-        assert frozenset() not in log
-        assert frozenset({"a", "b"}) in log
-        assert log[-1] == {"b"}
+    history = places(view, id_, "a", "b")
+    assert set() not in history
+    assert {"a", "b"} in history
+    assert history[-1] == {"b"}
+
+
+def test_services_that_swapped_clusters_while_nobody_watched(
+    sim: SimulatorClient, server: Server, view: BusView
+) -> None:
+    sim.create_service("shop", labels={**SHOP, CLUSTER: "a"}, replicas=1, networks=["web"])
+    sim.create_service("other", labels={**SHOP, CLUSTER: "b"}, replicas=1, networks=["web"])
+    with running_watcher(sim.docker_url, server.url):
+        until("placed", lambda: view.serving("shop", "a") == 1 and view.serving("other", "b") == 1)
+    ids = [view.services("a")["shop"].id, view.services("b")["other"].id]
+    sim.set_labels("shop", {CLUSTER: "b"})
+    sim.set_labels("other", {CLUSTER: "a"})
+    with running_watcher(sim.docker_url, server.url):
+        until("moved", lambda: set(view.services("a")) == {"other"} and set(view.services("b")) == {"shop"})
+    for id_ in ids:
+        assert set() not in places(view, id_, "a", "b")
 
 
 def test_a_crash_in_the_middle_of_a_move_is_made_good(sim: SimulatorClient, server: Server, view: BusView) -> None:
     sim.create_service("shop", labels={**SHOP, CLUSTER: "a"}, replicas=1, networks=["web"])
     with running_watcher(sim.docker_url, server.url):
         until("placed", lambda: view.serving("shop", "a") == 1)
-    # While nobody watches it moves; and of two that swap their clusters neither may be missing for a moment.
-    sim.create_service("other", labels={**SHOP, CLUSTER: "b"}, replicas=1, networks=["web"])
-    with running_watcher(sim.docker_url, server.url):
-        until("placed", lambda: view.serving("other", "b") == 1)
+    # As a watcher leaves it that dies between the two writes: in both.
+    snapshot = view.snapshot("a")
+    Registry(view.bus).register(Cluster("default", "b"))
+    other = StateWriter(view.bus, keys.services(Cluster("default", "b")))
+    other.replace(snapshot.fields, token=Token(epoch=1, nonce="dead"), trail=Trail().hop("published", time.time()))
     sim.set_labels("shop", {CLUSTER: "b"})
-    sim.set_labels("other", {CLUSTER: "a"})
-    follower = Follower(view.bus, [keys.services(Cluster("default", name)) for name in ("a", "b")])
-    held: dict[str, set[str]] = {}
-    for partition, news in follower.poll(1):
-        assert isinstance(news, Snapshot)
-        held[partition.state] = set(news.fields)
-    ids = set().union(*held.values())
-    assert len(ids) == 2
     with running_watcher(sim.docker_url, server.url):
-        until("moved", lambda: set(view.services("a")) == {"other"} and set(view.services("b")) == {"shop"})
-        while changes := follower.poll(0.3):
-            for partition, entry in changes:
-                assert not isinstance(entry, Snapshot)
-                for change in entry.changes:
-                    (held[partition.state].add if change.after else held[partition.state].discard)(change.field)
-    assert set().union(*held.values()) == ids
+        until("in one", lambda: not view.services("a") and view.serving("shop", "b") == 1)
+    assert set() not in places(view, next(iter(snapshot.fields)), "a", "b")
 
 
 def test_a_watcher_killed_in_mid_relisting_loses_no_service(

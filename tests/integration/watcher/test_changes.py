@@ -46,7 +46,7 @@ def test_create_scale_relabel_and_remove_appear(sim: SimulatorClient, server: Se
         sim.set_labels("shop", dict.fromkeys(SHOP))
         until("a service without our labels is gone", lambda: not view.services())
         sim.set_labels("shop", SHOP)
-        until("and comes back", lambda: view.serving("shop") == 4)
+        view.await_serving("shop", 4)
         sim.remove("shop")
         until("the removed service is gone", lambda: not view.services())
         assert view.snapshot().complete

@@ -51,8 +51,9 @@ def stale(view: BusView) -> bool:
 def test_a_docker_that_fails_withdraws_nothing(
     watcher: Watcher, sim: SimulatorClient, view: BusView, fault: dict[str, object]
 ) -> None:
+    # Just touched, so that it is read directly, again and again: what cannot be read must not count as gone.
+    sim.set_labels("shop", {"touched": "now"})
     number = sim.fault(**fault)  # type: ignore[arg-type]  # the kind is among them
-    # An event makes it look; what it then cannot read must not count as gone.
     until("stale is said", lambda: stale(view))
     sim.clear(number)
     until("healed", lambda: fresh(view), timeout=15)
@@ -123,3 +124,19 @@ def test_one_service_that_makes_no_sense_does_not_stop_the_others(
     monkeypatch.undo()
     sim.scale("shop", 4)
     until("shop goes on", lambda: view.serving("shop") == 4)
+
+
+def test_what_happened_before_the_stream_opened_again_is_listed(
+    sim: SimulatorClient, server: Server, view: BusView
+) -> None:
+    sim.create_service("shop", labels=SHOP, replicas=2, networks=["web"])
+    sim.wait_converged("shop")
+    with running_watcher(sim.docker_url, server.url, poll_interval=60) as watcher:
+        until("shop is on the bus", lambda: view.serving("shop") == 2)
+        until("the stream is open", lambda: watcher.watch.health.events_connected)
+        number = sim.fault("drop_events")
+        sim.set_labels("shop", {"com.docker.lb.port": "9090"})
+        sim.clear(number)
+        sim.fault("cut_events", count=1)
+        sim.create_network("another")
+        until("the label", lambda: view.services()["shop"].labels["com.docker.lb.port"] == "9090")

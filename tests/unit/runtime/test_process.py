@@ -59,7 +59,17 @@ def test_one_that_ignores_sigterm_is_killed() -> None:
 
 def test_a_child_outlives_the_thread_that_asked_for_it() -> None:
     made: list[Process] = []
-    thread = threading.Thread(target=lambda: made.append(Process.start(SLEEP)))
+
+    def start() -> None:
+        process = Process.start(SLEEP)
+        made.append(process)
+        # Only a program that has asked for the signal would get it at the end of the thread.
+        end = time.monotonic() + 5
+        while Path(f"/proc/{process.pid}/comm").read_text() != "sleep\n":
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=start)
     thread.start()
     thread.join()
     [process] = made
