@@ -300,7 +300,8 @@ class Watch:
             before = set(self.view.unreadable)
             changes = apply(now)
             for id_ in self.view.unreadable.keys() - before:
-                self._log.warning("a service makes no sense; its last state stays", id=id_, why=self.view.unreadable[id_])
+                why = self.view.unreadable[id_]
+                self._log.warning("a service makes no sense; its last state stays", id=id_, why=why)
             trails = {id_: self._trail(kind, id_, ticket, now, change.docker_at) for id_, change in changes.items()}
             for id_ in list(self._hints) if read is None else read:
                 if id_ in self._hints and self._hints[id_].ticket < ticket:
