@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 
+from rich.console import Console, RenderableType
+
 from interlock.inspection import tables
 from interlock.inspection.view import ClusterView, ProxyView, RegionView, RouteView, StatusView
 from interlock.model.outcome import HostRejection, Outcome
@@ -11,7 +13,6 @@ from interlock.model.problem import Problem
 from interlock.model.region import WatcherStatus
 from interlock.model.routing import Endpoint
 from interlock.model.version import Version
-from rich.console import Console, RenderableType
 
 VERSION = Version(generation="abcdefghi", seq=7, nonce="n")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgpack
 import pytest
+
 from interlock.errors import FrameRefused, SchemaRefused
 from interlock.model.routing import Endpoint, Upstream
 from interlock.model.swarm import Network, PublishedPort, Service, Task
