@@ -48,7 +48,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(answer)
 
-    do_POST = do_HEAD = do_GET  # noqa: N815  # the library's names
+    do_POST = do_HEAD = do_GET  # the library's names
 
     def log_message(self, *args: object) -> None: ...
 
