@@ -131,7 +131,7 @@ class Pipeline:
             self._print_logs()
         shutil.copytree(self.folder / "logs", self._logs_kept, dirs_exist_ok=True)
         left = {name: identity for name, identity in identities.items() if identity.alive()}
-        left |= {f"pid {pid}": found for pid in _mentioning(self.folder) if (found := Identity.of(pid))}
+        left |= {f"pid {pid}": found for pid in mentioning(self.folder) if (found := Identity.of(pid))}
         for identity in left.values():
             identity.send_signal(signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -357,7 +357,7 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _mentioning(folder: Path) -> list[int]:
+def mentioning(folder: Path) -> list[int]:
     """Processes that were started with, or work in, this folder."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):

@@ -124,16 +124,16 @@ def hints(port: int) -> list[str]:
     typed = [
         (f"{command} demo scale shop 5", "more tasks"),
         (f"{command} demo crash shop", "a task dies"),
-        (f"{command} demo break shop", "a bad label: the problem and its remedy; `mend shop` repairs it"),
+        (f"{command} demo break shop", "a bad label and its remedy; then: mend shop"),
         (f"{command} status", "or `routes`; with --json for programs"),
     ]
     width = max(len(text) for text, _ in typed)
     urls = "  ".join(url(host, port) for host in dict.fromkeys(host for host, _ in scene.PATHS))
-    own = "interlock watcher --docker unix:///var/run/docker.sock --bus redis://…"
     return [
-        f"In a browser: {urls}   Ctrl-C ends everything. In another terminal:",
+        f"In a browser: {urls}",
+        "In another terminal (Ctrl-C here ends everything):",
         *(f"  {text:<{width}}   {what}" for text, what in typed),
-        f'Your own Swarm: README.md, "Your own Swarm"; it begins with  {own}',
+        "Your own Swarm: see README.md; interlock watcher --docker unix:///var/run/docker.sock …",
     ]
 
 

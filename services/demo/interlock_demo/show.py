@@ -20,8 +20,8 @@ from interlock_demo.observer import Observer, Sight
 from interlock_demo.screen import Screen, Traffic
 
 TICK = 0.25
-_WATCH_STEADY = 4.0
-_BETWEEN = 3.0
+_WATCH_STEADY = 3.0
+_BETWEEN = 2.0
 _GIVE_UP = 40.0
 _REPORT_EVERY = 0.5
 _SCALED, _SCALED_TO = "shop", 4
