@@ -200,6 +200,15 @@ def test_applying_to_a_dead_nginx_is_unavailable(nginx, backend: Make) -> None:
         nginx.control.apply({}, "v")
 
 
+def test_stopping_a_dead_nginx_leaves_no_worker_behind(nginx, backend: Make) -> None:
+    nginx.control.start(files_for(nginx.renderer, view("a.example", backend("one").port)))
+    orphans = processes.children(nginx.control.pid)
+    os.kill(nginx.control.pid, signal.SIGKILL)
+    until(lambda: not nginx.control.alive(), "the master is dead")
+    nginx.control.stop(1.0)
+    until(lambda: not any(processes.title(pid) for pid in orphans), "orphans end")
+
+
 def test_old_generations_are_bounded(nginx, backend: Make) -> None:
     one = backend("one")
     release = threading.Event()

@@ -336,7 +336,9 @@ class NginxControl:
         master, self._master = self._master, None
         if master is None:
             return
-        master.send_signal(signal.SIGQUIT)
+        if not master.send_signal(signal.SIGQUIT):
+            # It died before; its workers do not end by themselves.
+            self._end_orphans()
         if not _wait(lambda: not master.alive(), timeout):
             master.send_signal(signal.SIGTERM)
             if not _wait(lambda: not master.alive(), _ORPHAN_TIMEOUT):
