@@ -17,7 +17,7 @@ def status_tables(view: StatusView) -> RenderableType:
     """Regions, clusters, proxies, then what is stale and what is wrong."""
     if not view.clusters and not any(region.watcher for region in view.regions):
         return Text("No service cluster yet: start a watcher, and label a service with com.docker.lb.hosts and .port.")
-    parts: list[RenderableType] = [_regions(view), _clusters(view), _proxies(view)]
+    parts: list[RenderableType] = [_regions(view), Text(), _clusters(view), Text(), _proxies(view), Text()]
     said = [f"{_name(c)}: {text}" for c in view.clusters for text in c.stale]
     said += [f"{r.region}: {text}" for r in view.regions for text in _region_stale(r, view.at)]
     parts += [Text(f"stale  {line}", style="yellow") for line in said]
@@ -37,7 +37,7 @@ def routes_table(views: Sequence[RouteView]) -> RenderableType:
     """One row a route."""
     if not views:
         return Text("No routes: no service is labelled, or nothing has been planned yet (see `interlock status`).")
-    table = _table("cluster", "host", "path", "services", "endpoints")
+    table = _table("cluster", "host", "path", "services", "endpoints", wide="host")
     for view in views:
         table.add_row(
             Cluster(view.region, view.cluster).title,
@@ -57,10 +57,11 @@ def ago(seconds: float) -> str:
     return f"{max(seconds, 0.0):.0f} s"
 
 
-def _table(*columns: str) -> Table:
+def _table(*columns: str, wide: str = "") -> Table:
+    """`wide`: the only column that may be wrapped, so that the others stay readable on 80 columns."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column != wide)
     return table
 
 
@@ -69,7 +70,7 @@ def _name(cluster: ClusterView) -> str:
 
 
 def _regions(view: StatusView) -> Table:
-    table = _table("region", "watcher", "Docker", "services", "unsettled", "listed", "poll interval")
+    table = _table("region", "watcher", "Docker", "services", "unsettled", "listed", "poll every", wide="watcher")
     for region in view.regions:
         watcher = region.watcher
         if watcher is None:
@@ -97,25 +98,26 @@ def _region_stale(region: RegionView, now: float) -> list[str]:
 
 
 def _clusters(view: StatusView) -> Table:
-    table = _table("region", "cluster", "plan", "services", "hosts", "upstreams", "endpoints", "draining", "problems")
+    table = _table("region", "cluster", "plan", "services", "hosts", "endpoints", "problems", wide="cluster")
     for c in view.clusters:
+        draining = f" + {c.draining} draining" if c.draining else ""
         table.add_row(
-            c.region, _name(c), str(c.version or "none"), str(c.services), str(c.hosts), str(c.upstreams),
-            str(c.endpoints), str(c.draining), str(len(c.problems)),
+            c.region, _name(c), str(c.version or "none"), str(c.services), str(c.hosts), f"{c.endpoints}{draining}",
+            str(len(c.problems)),
         )  # fmt: skip
     return table
 
 
 def _proxies(view: StatusView) -> Table:
-    table = _table("proxy", "cluster", "kind", "runs", "last change", "hosts", "endpoints", "waiting", "drain misses")
+    table = _table("proxy", "cluster", "runs", "hosts", "endpoints", "drain misses", "last change", wide="last change")
     for cluster in view.clusters:
         for proxy in cluster.proxies:
             o = proxy.outcome
             runs = Text(str(o.version or "nothing"), style="yellow" if proxy.behind else "")
-            change = f"{o.result}{f' ({o.reason})' if o.reason else ''}"
+            waiting = f" + {o.waiting} waiting" if o.waiting else ""
             table.add_row(
-                o.proxy, _name(cluster), o.extension, runs, change, str(o.hosts), str(o.endpoints), str(o.waiting),
-                str(o.drain_misses),
+                o.proxy, _name(cluster), runs, str(o.hosts), f"{o.endpoints}{waiting}", str(o.drain_misses),
+                f"{o.result}{f' ({o.reason})' if o.reason else ''}",
             )  # fmt: skip
     return table
 
