@@ -150,8 +150,11 @@ def command() -> str:
     on_path = shutil.which("interlock")
     if not ours.exists() or (on_path is not None and Path(on_path).resolve() == ours.resolve()):
         return f"{environment}interlock"
-    inside = ours.is_relative_to(Path.cwd())
-    return f"{environment}{ours.relative_to(Path.cwd()) if inside else ours}"
+    if not ours.is_relative_to(Path.cwd()):
+        return f"{environment}{ours}"
+    # A path without a slash would be looked for on PATH.
+    relative = str(ours.relative_to(Path.cwd()))
+    return environment + (relative if "/" in relative else f"./{relative}")
 
 
 def _locked(descriptor: int) -> bool:

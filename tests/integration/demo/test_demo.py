@@ -185,6 +185,15 @@ def _command_line(pid: int) -> str:
         return ""
 
 
+def _leash_of(pid: int) -> int:
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((path / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+            if parent == pid and "leash.py" in _command_line(int(path.name)):
+                return int(path.name)
+    raise AssertionError("the demo has no leash")
+
+
 @pytest.mark.parametrize("kill", [_kill_demo, _kill_group, _kill_worker_and_demo, _kill_all_but_the_leash])
 def test_killed_hard_nothing_stays_and_the_next_one_starts(
     demo: Demo, kill: Callable[[Demo, subprocess.Popen[bytes]], None]
@@ -200,6 +209,15 @@ def test_killed_hard_nothing_stays_and_the_next_one_starts(
     assert not _accepts(demo.port), "the place was free before the port was"
     place.release()
     demo.nothing_stays()
+
+
+def test_even_without_its_leash_it_leaves_nothing(demo: Demo) -> None:
+    process = demo.start()
+    demo.wait_for(r"load \d+/s", MOST_SECONDS_TO_TABLE)
+    os.kill(_leash_of(process.pid), signal.SIGKILL)
+    assert demo.reap() == 2
+    demo.nothing_stays()
+    assert "the leash of the demo was killed" in demo.said()
 
 
 def test_it_ends_with_make_and_takes_the_next_port(demo: Demo) -> None:

@@ -96,7 +96,7 @@ def test_a_program_has_a_status_and_a_log(launcher: Launcher, tmp_path: Path) ->
 
 
 def test_a_program_that_is_not_there_is_refused(launcher: Launcher, tmp_path: Path) -> None:
-    with pytest.raises(InterlockError, match="nothing could not be started: .*No such file"):
+    with pytest.raises(InterlockError, match=r"nothing could not be started: .*No such file"):
         launcher.start("nothing", [str(tmp_path / "absent")], log=tmp_path / "log")
 
 
@@ -116,8 +116,8 @@ def test_programs_ignore_no_signal_that_the_leash_ignores(launcher: Launcher, tm
     assert program.wait(5) == -signal.SIGHUP
 
 
-def _spec(code: str) -> Spec:
-    return Spec(name="one", argv=_python(code), env=dict(os.environ))
+def _spec(code: str, name: str = "one") -> Spec:
+    return Spec(name=name, argv=_python(code), env=dict(os.environ))
 
 
 def test_a_program_that_dies_is_started_again_and_it_is_said(tmp_path: Path) -> None:
@@ -148,22 +148,14 @@ def test_waits_grow_while_a_program_keeps_failing(tmp_path: Path) -> None:
         supervisor.close()
 
 
+_POLITE = "import signal, sys, time\nsignal.signal(15, lambda *_: sys.exit(7))\nprint(1, flush=True)\ntime.sleep(60)"
+_DEAF = "import signal, time\nsignal.signal(15, signal.SIG_IGN)\nprint(1, flush=True)\ntime.sleep(60)"
+
+
 def test_closing_asks_first_and_kills_then(tmp_path: Path) -> None:
     supervisor = Supervisor(tmp_path / "logs", restart=False)
-    polite = supervisor.add(
-        Spec(
-            name="polite",
-            argv=_python("import signal,sys,time; signal.signal(15, lambda *_: sys.exit(7)); print(1, flush=True); time.sleep(60)"),
-            env=dict(os.environ),
-        )
-    )  # fmt: skip
-    deaf = supervisor.add(
-        Spec(
-            name="deaf",
-            argv=_python("import signal,time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"),
-            env=dict(os.environ),
-        )
-    )
+    polite = supervisor.add(_spec(_POLITE, "polite"))
+    deaf = supervisor.add(_spec(_DEAF, "deaf"))
     _until(lambda: all(supervisor.log(name).read_text() for name in ("polite", "deaf")))
     supervisor.close(timeout=0.5)
     assert polite.status == 7
