@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import random
 import shutil
 import signal
 import socket
@@ -41,6 +42,7 @@ from interlock.runtime.process import Identity
 from interlock.wire import codec
 from interlock_demo.installation import REGION, Installation, Shape
 from interlock_demo.load import Load
+from interlock_demo.place import free_port
 from interlock_simulator.client import SimulatorClient
 
 PREFIX = "com.docker.lb."
@@ -322,15 +324,13 @@ class Pipeline:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Ports that nothing listens on now, below those that the kernel gives to clients: a load may take any of these."""
+    found: list[int] = []
+    while len(found) < count:
+        port = free_port(random.randrange(12_000, 32_000))
+        if port not in found:
+            found.append(port)
+    return found
 
 
 def _accepts(port: int) -> bool:

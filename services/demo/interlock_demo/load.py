@@ -105,6 +105,7 @@ class Load:
         self._latencies: deque[float] = deque(maxlen=_LATENCIES_KEPT)
         self._kept: list[_Connection] = []
         self._stop = threading.Event()
+        self._ending = asyncio.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> Load:
@@ -156,6 +157,7 @@ class Load:
             task = asyncio.create_task(self._one())
             tasks.add(task)
             task.add_done_callback(tasks.discard)
+        self._ending.set()
         for task in list(tasks):
             if not task.done():
                 with contextlib.suppress(asyncio.TimeoutError, asyncio.CancelledError):
@@ -197,21 +199,24 @@ class Load:
     async def _connection(self, kind: Kind) -> tuple[_Connection, Kind]:
         if kind == "fresh":
             return await self._connect(), kind
-        while self._kept:
-            connection = self._kept.pop(self._random.randrange(len(self._kept)))
-            if kind == "idle":
-                await asyncio.sleep(self._random.uniform(*_IDLE_SECONDS))
-            if connection.usable():
-                return connection, kind
-            # The proxy has closed an idle connection, as it may; a client that sees it opens another.
+        connection = self._kept.pop(self._random.randrange(len(self._kept))) if self._kept else await self._connect()
+        if kind == "idle" and not await self._idled():
+            kind = "kept"
+        while not connection.usable():
+            # The proxy has closed an idle connection, as it may; a client that sees it takes another.
             connection.close()
-        connection = await self._connect()
-        if kind == "idle":
-            await asyncio.sleep(self._random.uniform(*_IDLE_SECONDS))
-            if not connection.usable():
-                connection.close()
+            if not self._kept:
                 return await self._connect(), "fresh"
+            connection, kind = self._kept.pop(), "kept"
         return connection, kind
+
+    async def _idled(self) -> bool:
+        """Rests for seconds; False when the load's end cut that short."""
+        try:
+            await asyncio.wait_for(self._ending.wait(), self._random.uniform(*_IDLE_SECONDS))
+        except TimeoutError:
+            return True
+        return False
 
     async def _connect(self) -> _Connection:
         return _Connection(*await asyncio.wait_for(asyncio.open_connection(self.address, self.port), ANSWER_WITHIN))

@@ -45,7 +45,8 @@ class Demo:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = free_port(20_000 + os.getpid() % 20_000)
+        # Below the ports that the kernel gives to clients, one of which could meet itself there.
+        self.port = free_port(20_000 + os.getpid() % 10_000)
         self.output = folder / "output.txt"
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("INTERLOCK_")}
         self.env |= {"INTERLOCK_RUN_DIR": str(folder / "run"), "COLUMNS": "200"}
