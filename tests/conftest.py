@@ -98,6 +98,28 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"{suite.mark}: {reason}")
 
 
+class _Workers:
+    """Tells the controller of pytest-xdist what its workers left out; every worker collects, but runs only its part."""
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            output["left out"] = [(mark, why, count) for (mark, why), count in _left_out.items()]
+
+    def pytest_testnodedown(self, node: object) -> None:
+        deselected = {suite.why for suite in SUITES}
+        for mark, why, count in getattr(node, "workeroutput", {}).get("left out", ()):
+            # All workers deselect the same tests, while each skips only those that it was given.
+            known = _left_out[mark, why]
+            _left_out[mark, why] = max(known, count) if why in deselected else known + count
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count across workers where the tests run in several."""
+    if config.pluginmanager.hasplugin("xdist"):
+        config.pluginmanager.register(_Workers())
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which suites were left out, how many tests each, and why."""
     if not _left_out:
