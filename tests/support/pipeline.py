@@ -279,7 +279,7 @@ class Pipeline:
             return (
                 routed == wanted
                 and bool(status.clusters)
-                and all(not c.stale and not c.draining and c.proxies for c in status.clusters)
+                and all(not c.stale and not c.draining and (c.proxies or not c.services) for c in status.clusters)
                 and not any(p.behind or p.outcome.waiting for c in status.clusters for p in c.proxies)
             )
 
