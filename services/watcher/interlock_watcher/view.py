@@ -248,10 +248,9 @@ class View:
             self.unreadable[known.raw.id] = f"{type(error).__name__}: {error}"
             return False
         self.unreadable.pop(known.raw.id, None)
-        if service == known.service:
-            return False
-        known.service = service
-        return True
+        # The index moves with every edit, also of what means nothing for routing: alone it is no change.
+        before, known.service = known.service, service
+        return before is None or service != msgspec.structs.replace(before, index=service.index)
 
     def _schedule(self, known: Known, now: float) -> None:
         touched = self._touched.get(known.raw.id)

@@ -74,7 +74,7 @@ def test_a_listing_makes_it_complete_and_tells_what_changed() -> None:
 def test_an_older_ticket_never_overwrites_a_newer_one() -> None:
     view = listed(service(index=1))
     old, new = view.begin(), view.begin()
-    assert view.apply_service(new, NOW, service(index=3), ())
+    assert view.apply_service(new, NOW, service(index=3, replicas=3), ())
     assert not view.apply_service(old, NOW, service(index=2), ())
     assert view.services["s1"].index == 3
     changes, absent = view.apply_listing(old, NOW, listing(service(index=2)))
@@ -207,12 +207,18 @@ def test_one_service_that_cannot_be_translated_keeps_its_last_state() -> None:
 
     view = View(picky)
     view.apply_listing(view.begin(), NOW, listing(service("s1"), service("s2")))
-    changes, _ = view.apply_listing(view.begin(), NOW, listing(service("s1", index=2), service("s2", index=3)))
+    changes, _ = view.apply_listing(view.begin(), NOW, listing(service("s1", index=2), service("s2", index=3, replicas=3)))
     assert set(changes) == {"s2"}
     assert view.services["s1"].index == 1
     assert "no sense" in view.unreadable["s1"]
     view.apply_listing(view.begin(), NOW, listing(service("s1", index=4), service("s2", index=3)))
     assert view.unreadable == {}
+
+
+def test_an_edit_that_means_nothing_for_routing_is_no_change() -> None:
+    view = listed(service(index=1))
+    assert view.apply_service(view.begin(), NOW, service(index=2, labels={**LABELS, "team": "blue"}), ()) == {}
+    assert view.services["s1"].index == 2
 
 
 def test_what_a_listing_could_not_read_is_not_absent() -> None:
