@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -94,6 +95,21 @@ def test_refuse_closes_the_socket_for_a_while_and_the_control_socket_goes_on(sim
     until(down)
     assert isinstance(refused[0].__cause__, ConnectionRefusedError | FileNotFoundError | ConnectionResetError)
     assert sim.tasks() is not None
+    sim.wait_ready(3)
+
+
+def test_refuse_ends_connections_that_were_kept(sim: SimulatorClient) -> None:
+    with socket.socket(socket.AF_UNIX) as kept:
+        kept.settimeout(5)
+        kept.connect(sim.socket)
+        ask = b"GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n"
+        kept.sendall(ask)
+        assert kept.recv(4096).startswith(b"HTTP/1.1 200")
+        sim.fault("refuse", seconds=60)
+        with pytest.raises((ConnectionError, AssertionError)):
+            kept.sendall(ask)
+            assert kept.recv(4096)
+    sim.clear()
     sim.wait_ready(3)
 
 

@@ -22,7 +22,8 @@ def _drop(request: web.Request) -> None:
 
 async def _struck(request: web.Request, path: str) -> web.StreamResponse | None:
     engine, now = engine_of(request), time.time()
-    if engine.faults.strike(("reset",), path, now):
+    # A closed socket ends what goes over kept connections as well.
+    if engine.faults.strike(("reset", "refuse"), path, now):
         _drop(request)
         raise asyncio.CancelledError
     for fault in engine.faults.strike(("slow",), path, now):
