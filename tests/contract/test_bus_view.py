@@ -10,7 +10,6 @@ from click.testing import CliRunner
 from interlock.bus import keys
 from interlock.bus.connection import Bus
 from interlock.bus.env import RegionEnv
-from interlock.bus.fields import plan_fields, service_bytes
 from interlock.bus.outcomes import Outcomes
 from interlock.bus.registry import Registry
 from interlock.bus.state import StateWriter
@@ -24,6 +23,7 @@ from interlock.model.routing import Endpoint, Plan, Route, Upstream, VirtualHost
 from interlock.model.swarm import Service
 from interlock.model.version import Token
 from interlock.wire import codec
+from interlock.wire.fields import plan_fields, service_bytes
 from interlock.wire.trail import Trail
 
 WEB = Cluster("eu", "web")
@@ -125,3 +125,13 @@ def test_the_command_says_that_the_bus_is_away() -> None:
     failed = CliRunner().invoke(main, ["status", "--bus", "unix:///nonexistent/bus.sock"])
     assert failed.exit_code == 2
     assert "cannot be asked" in failed.output
+
+
+def test_the_command_shows_one_region_when_it_is_named(bus: Bus) -> None:
+    installed(bus)
+    Registry(bus).register(Cluster("us", "west"))
+    both = json.loads(CliRunner().invoke(main, ["status", "--bus", bus.url, "--json"]).output)
+    one = json.loads(CliRunner().invoke(main, ["status", "--bus", bus.url, "--json", "--region", "us"]).output)
+    assert [c["region"] for c in both["clusters"]] == ["eu", "us"]
+    assert [c["region"] for c in one["clusters"]] == ["us"]
+    assert json.loads(CliRunner().invoke(main, ["routes", "--bus", bus.url, "--json", "--region", "us"]).output) == []

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.bus.fields import delta_fields, plan_fields
 from interlock.model.swarm import Network, Service, Task
+from interlock.wire.fields import delta_fields, plan_fields
 from interlock_planner.plan import ClusterPlan, scratch
 from support.swarm_values import service, task
 

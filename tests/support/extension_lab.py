@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from interlock.bus import fields, keys
+from interlock.bus import keys
 from interlock.bus.connection import Bus
 from interlock.bus.embedded import EmbeddedServer
 from interlock.bus.outcomes import Outcomes
@@ -20,6 +20,7 @@ from interlock.model.outcome import Outcome
 from interlock.model.routing import Endpoint, Plan
 from interlock.model.version import Token, Version
 from interlock.runtime.lifecycle import Lifecycle
+from interlock.wire import fields
 from interlock.wire.trail import Cause, Trail
 from interlock_extension.app import Options, start
 from interlock_extension.nginx import processes

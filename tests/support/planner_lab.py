@@ -12,7 +12,6 @@ from pathlib import Path
 
 from interlock.bus import keys
 from interlock.bus.connection import Bus
-from interlock.bus.fields import read_plan, service_bytes
 from interlock.bus.registry import Registry
 from interlock.bus.state import Snapshot, StateWriter, snapshot_of
 from interlock.model.names import Cluster
@@ -20,6 +19,7 @@ from interlock.model.routing import Plan
 from interlock.model.swarm import Service
 from interlock.model.version import Token
 from interlock.runtime.metrics import Metrics
+from interlock.wire.fields import read_plan, service_bytes
 from interlock.wire.trail import Cause, Trail
 from interlock_planner.counters import Counters
 from interlock_planner.loop import PlannerLoop

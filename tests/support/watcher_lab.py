@@ -13,13 +13,13 @@ from typing import TypeVar
 from interlock.bus import keys
 from interlock.bus.connection import Bus
 from interlock.bus.env import RegionEnv
-from interlock.bus.fields import read_services
 from interlock.bus.state import Snapshot, StateWriter
 from interlock.model.names import Cluster
 from interlock.model.region import WatcherStatus
 from interlock.model.swarm import Service
 from interlock.runtime.lifecycle import Lifecycle
 from interlock.wire import codec
+from interlock.wire.fields import read_services
 from interlock_watcher.app import Watcher, WatcherOptions
 
 T = TypeVar("T")

@@ -14,13 +14,13 @@ import msgspec
 
 from interlock.bus import keys
 from interlock.bus.connection import Bus
-from interlock.bus.fields import HOST, UPSTREAM, Refused, read_delta, read_plan
 from interlock.bus.follower import Follower
 from interlock.bus.state import Entry, Snapshot
 from interlock.errors import BusError
 from interlock.model.names import Cluster
 from interlock.model.routing import PlanDelta, Upstream, VirtualHost
 from interlock.model.version import Version
+from interlock.wire.fields import HOST, UPSTREAM, Refused, read_delta, read_plan
 from interlock.wire.trail import Cause, Trail
 from interlock_extension.desired import Desired, Touched
 
@@ -93,7 +93,7 @@ class Intake:
         self.version = update.version
         if isinstance(update, Snapshot):
             return Change(touched=self._replace(update.fields), trail=_resync(update, news.at), whole=True)
-        delta, refused = read_delta(update.changes)
+        delta, refused = read_delta((change.field, change.after) for change in update.changes)
         self._note(refused, (change.field for change in update.changes))
         return Change(touched=self.desired.change(delta), trail=update.trail)
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 
 from interlock.bus import keys
 from interlock.bus.connection import Bus
-from interlock.bus.fields import delta_fields, plan_fields, read_plan, read_services
 from interlock.bus.follower import Update
 from interlock.bus.state import Entry, Snapshot, StateWriter
 from interlock.errors import BusError, Diverged, Fenced
@@ -20,6 +19,7 @@ from interlock.model.routing import PlanDelta
 from interlock.model.swarm import Service
 from interlock.model.version import Token, Version
 from interlock.runtime.logging import get_logger
+from interlock.wire.fields import delta_fields, plan_fields, read_plan, read_services
 from interlock.wire.trail import Cause, CauseKind, Trail
 from interlock_planner.counters import Counters
 from interlock_planner.plan import ClusterPlan

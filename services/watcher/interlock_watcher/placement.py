@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from interlock.bus.fields import service_bytes
 from interlock.labels.relevance import service_cluster_of
 from interlock.model.names import Cluster
 from interlock.model.swarm import Service
+from interlock.wire.fields import service_bytes
 from interlock.wire.trail import Trail
 
 Fields = dict[str, bytes | None]

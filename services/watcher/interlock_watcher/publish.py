@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from interlock.bus import keys
 from interlock.bus.connection import Bus
 from interlock.bus.env import RegionEnv
-from interlock.bus.fields import read_services
 from interlock.bus.lease import LeaseKeeper
 from interlock.bus.registry import Registry
 from interlock.bus.state import StateWriter
@@ -25,6 +24,7 @@ from interlock.model.version import Token
 from interlock.runtime.logging import get_logger
 from interlock.sync.coalesce import Coalescer
 from interlock.wire import codec
+from interlock.wire.fields import read_services
 from interlock.wire.trail import Cause, CauseKind, Trail
 from interlock_watcher import placement
 from interlock_watcher.watch import Watch

@@ -10,7 +10,6 @@ import msgspec
 from interlock.bus import keys
 from interlock.bus.connection import Bus
 from interlock.bus.env import RegionEnv
-from interlock.bus.fields import Refused, read_plan
 from interlock.bus.outcomes import Outcomes
 from interlock.bus.registry import Registry
 from interlock.bus.state import Snapshot, snapshot_of
@@ -22,6 +21,7 @@ from interlock.model.region import WatcherStatus
 from interlock.model.routing import Endpoint, Plan
 from interlock.model.version import Version
 from interlock.wire import codec
+from interlock.wire.fields import Refused, read_plan
 
 WATCHER = "watcher"
 """The field of a region's facts that holds the watcher's status."""

@@ -11,7 +11,6 @@ import pytest
 
 from interlock.bus import keys
 from interlock.bus.connection import Bus
-from interlock.bus.fields import service_bytes
 from interlock.bus.follower import Follower
 from interlock.bus.state import Entry, StateWriter, entry_of, snapshot_of
 from interlock.errors import BusUnavailable
@@ -19,6 +18,7 @@ from interlock.model.names import Cluster, upstream_name
 from interlock.model.swarm import Service
 from interlock.model.version import Token
 from interlock.runtime.metrics import Metrics
+from interlock.wire.fields import service_bytes
 from interlock.wire.trail import Trail
 from interlock_planner.cluster import ClusterPlanner
 from interlock_planner.counters import Counters

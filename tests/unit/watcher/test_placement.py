@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from interlock.bus.fields import service_bytes
 from interlock.model.names import Cluster
 from interlock.model.swarm import Service
+from interlock.wire.fields import service_bytes
 from interlock.wire.trail import Cause, Trail
 from interlock_watcher.placement import arrivals, by_cluster, steps
 

@@ -1,6 +1,7 @@
-"""The typed layer: the names of hash fields and the codec of their values.
+"""The typed layer: the names of a partition's hash fields and the codec of their values. Pure.
 
-A field that cannot be read is an error in the answer, never a removal: the caller keeps what it had for it.
+Watchers, planners and workers speak it; `bus` carries the bytes and does not look into them. A field that cannot be
+read is an error in the answer, never a removal: the caller keeps what it had for it.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from interlock.bus.state import Change
 from interlock.errors import WireError
 from interlock.model.problem import Problem
 from interlock.model.routing import Plan, PlanDelta, Upstream, VirtualHost
@@ -61,7 +61,7 @@ def delta_fields(delta: PlanDelta) -> dict[str, bytes | None]:
 
 def read_plan(fields: Mapping[str, bytes]) -> tuple[Plan, list[Refused]]:
     """A plan from the fields of its hash, and the fields that could not be read."""
-    delta, refused = _read(fields.items())
+    delta, refused = read_delta(fields.items())
     return (
         Plan(
             hosts={k: v for k, v in delta.hosts.items() if v is not None},
@@ -72,15 +72,11 @@ def read_plan(fields: Mapping[str, bytes]) -> tuple[Plan, list[Refused]]:
     )
 
 
-def read_delta(changes: Iterable[Change]) -> tuple[PlanDelta, list[Refused]]:
-    """A delta from a log entry's changes, and the fields that could not be read."""
-    return _read((change.field, change.after) for change in changes)
-
-
-def _read(items: Iterable[tuple[str, bytes | None]]) -> tuple[PlanDelta, list[Refused]]:
+def read_delta(changes: Iterable[tuple[str, bytes | None]]) -> tuple[PlanDelta, list[Refused]]:
+    """A delta from a log entry's changes, each a field and its value after, and the fields that could not be read."""
     delta = PlanDelta(hosts={}, upstreams={}, problems={})
     refused: list[Refused] = []
-    for field, data in items:
+    for field, data in changes:
         kind, _, key = field.partition(":")
         try:
             _read_field(delta, kind, key, data, field)
