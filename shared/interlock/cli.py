@@ -18,7 +18,7 @@ from interlock.bus.connection import Bus
 from interlock.errors import ConfigError
 from interlock.inspection import tables, view
 from interlock.runtime.rundir import announced_bus
-from interlock.runtime.settings import Common, ServiceCommand, common_options
+from interlock.runtime.settings import Common, ServiceCommand, common_options_any_region
 
 
 class Umbrella(click.Group):
@@ -73,11 +73,11 @@ def main() -> None:
     cls=ServiceCommand, epilog="Example:  interlock status --bus unix:///run/interlock/bus.sock --json | jq ."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-@common_options
+@common_options_any_region
 def status(common: Common, as_json: bool) -> None:
     """Service clusters, plan versions, what each proxy runs, problems and staleness."""
     bus = _bus(common)
-    found = view.status(bus)
+    found = view.status(bus, common.region or None)
     if as_json:
         _print_json(found)
     else:
@@ -88,11 +88,11 @@ def status(common: Common, as_json: bool) -> None:
 @main.command(cls=ServiceCommand, epilog="Example:  interlock routes --bus redis://redis:6379 --cluster us-east")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--cluster", default=None, help="Only this service cluster; empty for the unnamed one.  [default: all]")
-@common_options
+@common_options_any_region
 def routes(common: Common, as_json: bool, cluster: str | None) -> None:
     """Hosts, paths, services and endpoints, as planned."""
     bus = _bus(common)
-    found = view.routes(bus, cluster=cluster)
+    found = view.routes(bus, common.region or None, cluster)
     if as_json:
         _print_json(found)
     else:

@@ -231,3 +231,20 @@ def test_a_server_killed_and_started_again_heals(server: Server, bus: Bus, tmp_p
     assert copy.fields == {"a": b"1"}
     replace(writer, a=b"2")
     copy.until({"a": b"2"})
+
+
+def test_a_log_that_outlived_its_state_does_not_keep_readers_busy(bus: Bus) -> None:
+    writer, copy = StateWriter(bus, HERE), Copy(bus)
+    replace(writer, a=b"1")
+    for n in range(20):
+        write(writer, a=b"%d" % n)
+    copy.until({"a": b"19"})
+    bus.command("DEL", HERE.state)
+    copy.until(None)
+    before = copy.snapshots
+    deadline = time.monotonic() + 1.0
+    while time.monotonic() < deadline:
+        copy.poll(0.1)
+    assert copy.snapshots == before
+    replace(writer, a=b"back")
+    copy.until({"a": b"back"}, within=2.0)

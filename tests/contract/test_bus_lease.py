@@ -124,3 +124,31 @@ def test_a_keeper_that_cannot_reach_the_server_lets_go_by_its_own_clock(bus: Bus
     finally:
         time.sleep(2.6)
         keeper.close()
+
+
+def test_a_keeper_outlives_a_listener_that_fails(bus: Bus) -> None:
+    failures = []
+
+    def listener(key: str, token: object) -> None:
+        failures.append(key)
+        raise RuntimeError("a listener's bug")
+
+    keeper = LeaseKeeper(bus, "one", listener).start()
+    try:
+        keeper.want(KEY)
+        until(lambda: failures)
+        time.sleep(1.8)
+        assert keeper.token(KEY) is not None, "the lease is not renewed any more"
+    finally:
+        keeper.close()
+
+
+def test_a_lease_that_is_not_wanted_any_more_is_free_at_once(bus: Bus) -> None:
+    keeper = LeaseKeeper(bus, "one").start()
+    try:
+        keeper.want(KEY)
+        until(lambda: keeper.token(KEY) is not None)
+        keeper.unwant(KEY)
+        assert until(lambda: Lease(bus, KEY, "two").acquire() is not None) < 1.0
+    finally:
+        keeper.close()

@@ -275,3 +275,31 @@ def test_every_key_of_a_partition_lies_in_one_slot(bus: Bus) -> None:
 
 def test_a_hash_without_marks_is_not_a_state() -> None:
     assert snapshot_of([b"a", b"1"]).version is None
+
+
+def test_a_writer_that_found_nothing_to_write_goes_by_what_it_found(bus: Bus) -> None:
+    """A restore after a quiet take-over: the new owner must not lay its next change on the older state."""
+    old = begun(bus, {"a": b"1"})
+    dump = bus.command("DUMP", HERE.state)
+    old.write({"a": b"2"}, token=TOKEN, trail=TRAIL)
+    token = Token(epoch=12, nonce="twelve")
+    new = StateWriter(bus, HERE)
+    new.fence(token)
+    assert new.replace({"a": b"2"}, token=token, trail=TRAIL) is None
+    bus.command("RESTORE", HERE.state, 0, dump, "REPLACE")
+    assert not new.verify()
+    with pytest.raises(Diverged):
+        new.write({"x": b"new"}, token=token, trail=TRAIL)
+
+
+def test_a_log_that_outlived_its_state_is_still_bounded(bus: Bus) -> None:
+    retention = Retention(most_bytes=20_000)
+    writer = begun(bus, {"a": b"0"}, retention=retention)
+    for n in range(300):
+        writer.write({"a": b"%d" % n * 100}, token=TOKEN, trail=TRAIL)
+    bus.command("DEL", HERE.state)
+    writer.replace({"a": b"x"}, token=TOKEN, trail=TRAIL)
+    for n in range(300):
+        writer.write({"a": b"%d" % n * 100}, token=TOKEN, trail=TRAIL)
+    held = sum(len(c.before or b"") + len(c.after or b"") for e in entries(bus) for c in e.changes)
+    assert held < 3 * retention.most_bytes

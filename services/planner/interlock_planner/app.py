@@ -26,5 +26,5 @@ def run(*, bus_url: str, name: str, region: str | None = None, metrics_addr: str
         log.info("metrics", port=server.port)
     loop = PlannerLoop(bus, Counters(metrics), name=name, region=region)
     lifecycle.spawn("planner", lambda: loop.run(lifecycle.stop))
-    log.info("planning", bus=bus_url.rpartition("@")[2], region=region or "(all)", name=name)
+    log.info("planning", bus=bus.url, region=region or "(all)", name=name)
     return lifecycle.wait()

@@ -8,7 +8,7 @@ import sys
 import click
 
 from interlock.errors import ConfigError
-from interlock.runtime.settings import Common, ServiceCommand, common_options, setting
+from interlock.runtime.settings import Common, ServiceCommand, common_options_any_region, setting
 from interlock_planner.app import run
 
 _EXAMPLES = """\b
@@ -23,7 +23,7 @@ over within 2 seconds. A planner asks only the bus, never Docker, and keeps noth
 
 
 @click.command(cls=ServiceCommand, epilog=_EXAMPLES)
-@common_options
+@common_options_any_region
 @setting(
     "--name",
     env="INTERLOCK_PLANNER_NAME",
@@ -44,14 +44,3 @@ def main(common: Common, name: str | None) -> None:
             metrics_addr=common.metrics,
         )
     )
-
-
-def _plan_all_regions_by_default(command: click.Command) -> None:
-    """Other services serve one Swarm; a planner need not be told which."""
-    for option in command.params:
-        if isinstance(option, click.Option) and option.name == "region":
-            option.default, option.show_default = None, False
-            option.help = "Plan only the service clusters of this region; all when omitted."
-
-
-_plan_all_regions_by_default(main)

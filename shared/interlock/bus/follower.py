@@ -110,9 +110,16 @@ class Follower:
         for partition, raw in zip(behind, self._bus.pipeline([("HGETALL", p.state) for p in behind]), strict=True):
             snapshot = snapshot_of(raw)
             self._readings[partition].at(snapshot, self._clock())
+            if snapshot.version is None:
+                self._readings[partition].last_id = self._end_of(partition)
             self.resyncs += 1
             found.append((partition, snapshot))
         return found
+
+    def _end_of(self, partition: Partition) -> str:
+        # A state that is missing may have left its log behind, and nothing in that leads to what will be written next.
+        newest = self._bus.command("XREVRANGE", partition.log, "+", "-", "COUNT", 1)
+        return newest[0][0].decode() if newest else "0-0"
 
     def _entries(self, block: float) -> list[tuple[Partition, Update]]:
         names = {p.log.encode(): p for p in self._readings}

@@ -98,6 +98,7 @@ class LeaseKeeper:
         self._on_change = on_change
         self._lock = threading.Lock()
         self._leases: dict[str, Lease] = {}
+        self._unwanted: list[Lease] = []
         self._told: dict[str, Token | None] = {}
         self._floor: dict[str, int] = {}
         self._wake = threading.Event()
@@ -120,8 +121,10 @@ class LeaseKeeper:
         with self._lock:
             lease = self._leases.pop(key, None)
             self._told.pop(key, None)
-        if lease and lease.held:
-            self._give_back(lease)
+            if lease is not None:
+                # Given back by the keeper's own thread: a renewal that is under way would take it again.
+                self._unwanted.append(lease)
+        self._wake.set()
 
     def token(self, key: str) -> Token | None:
         """The token under which to write now, None when the lease is not held for certain."""
@@ -141,11 +144,12 @@ class LeaseKeeper:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout=self._ttl + 5)
-        for lease in list(self._leases.values()):
-            if lease.held:
-                self._give_back(lease)
+        for lease in (*self._leases.values(), *self._unwanted):
+            self._give_back(lease)
 
     def _give_back(self, lease: Lease) -> None:
+        if not lease.held:
+            return
         try:
             lease.release()
         except BusError:
@@ -155,11 +159,17 @@ class LeaseKeeper:
         while not self._stop.is_set():
             self._wake.clear()
             with self._lock:
-                leases = list(self._leases.values())
+                leases, unwanted = list(self._leases.values()), self._unwanted
+                self._unwanted = []
+            for lease in unwanted:
+                self._give_back(lease)
             for lease in leases:
                 if self._stop.is_set():
                     return
-                self._renew(lease)
+                try:
+                    self._renew(lease)
+                except Exception:  # noqa: BLE001  # a keeper that ended silently would leave a process that never leads
+                    structlog.get_logger().exception("a lease could not be looked after", key=lease.key)
             # A living owner renews long before its end, so a term about to end is an owner that is gone.
             self._wake.wait(min([RENEW, *(lease.free_in + _AFTER for lease in leases)]))
 

@@ -26,7 +26,3 @@ class Registry:
     def register(self, cluster: Cluster) -> None:
         """Makes the cluster known; nothing happens when it is."""
         self._bus.command("HSETNX", CLUSTERS, str(cluster), codec.encode("cluster", {"region": cluster.region}))
-
-    def forget(self, cluster: Cluster) -> None:
-        """Takes the cluster out. Its partitions are left alone."""
-        self._bus.command("HDEL", CLUSTERS, str(cluster))

@@ -328,12 +328,12 @@ class StateWriter:
         except Diverged:
             self.version = None
             raise
+        self._adopt = False
         if not answer:
             self._went_to(here)
             return None
         version = version_of(*(part.decode() if isinstance(part, bytes) else str(part) for part in answer))
         self._went_to(version)
-        self._adopt = False
         return version
 
     def _went_to(self, version: Version | None) -> None:

@@ -26,13 +26,3 @@ def parse_duration(text: str) -> float:
     if not body:
         raise ConfigError(f"an empty duration; {_REMEDY}")
     return total
-
-
-def format_duration(seconds: float) -> str:
-    """A short form that `parse_duration` reads back: `500ms`, `3s`, `1m30s`."""
-    if seconds < 1:
-        return f"{seconds * 1000:.6g}ms"
-    minutes, rest = divmod(seconds, 60)
-    if minutes:
-        return f"{int(minutes)}m{rest:.6g}s" if rest else f"{int(minutes)}m"
-    return f"{rest:.6g}s"

@@ -1,1 +1,1 @@
-"""What every service's process needs: settings, logging, metrics, lifecycle, retry, programs and where to find them."""
+"""What every service's process needs: settings, logging, metrics, lifecycle, programs and where to find them."""

@@ -125,7 +125,15 @@ def setting(
 
 def common_options(command: F) -> F:
     """--config --bus --region --log-level --log-format --metrics; the command gets them as `common: Common`."""
+    return _with_options(command, (*_COMMON, _ONE_REGION))
 
+
+def common_options_any_region(command: F) -> F:
+    """The same for commands that serve every region unless told otherwise: `common.region` is then empty."""
+    return _with_options(command, (*_COMMON, _ANY_REGION))
+
+
+def _with_options(command: F, options: tuple[Callable[[Any], Any], ...]) -> F:
     @functools.wraps(command)
     def with_common(*args: Any, **values: Any) -> Any:
         document = click.get_current_context().meta.get(_META) or Document()
@@ -139,7 +147,7 @@ def common_options(command: F) -> F:
         return command(*args, common=common, **values)
 
     decorated: Any = with_common
-    for option in reversed(_COMMON):
+    for option in reversed(options):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]  # click's decorators return what they were given
 
@@ -171,7 +179,6 @@ _COMMON: tuple[Callable[[Any], Any], ...] = (
         show_default=False, help="Read settings from this config.toml.",
     ),
     setting("--bus", key="BusURL", metavar="URL", help="The bus: a redis://, rediss:// or unix:// URL."),
-    setting("--region", key="Region", default="default", help="Name of the Swarm that is served."),
     setting(
         "--log-level", key="LogLevel", default="info", type=click.Choice(logging.LEVELS), help="Least level to log."
     ),
@@ -181,3 +188,7 @@ _COMMON: tuple[Callable[[Any], Any], ...] = (
     ),
     setting("--metrics", key="MetricsAddr", metavar="ADDR", help="Serve Prometheus metrics here, such as :9100."),
 )  # fmt: skip
+_ONE_REGION = setting("--region", key="Region", default="default", help="Name of the Swarm that is served.")
+_ANY_REGION = setting(
+    "--region", key="Region", show_default=False, help="Only the service clusters of this region; all when omitted."
+)

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
@@ -14,7 +13,6 @@ import pytest
 from interlock.errors import ConfigError
 from interlock.runtime import logging, metrics
 from interlock.runtime.lifecycle import Lifecycle
-from interlock.runtime.retry import repeat
 
 SERVICE = """
 import sys, threading
@@ -111,28 +109,6 @@ def test_closers_run_last_first_and_one_that_fails_keeps_none_from_it(capsys: py
     assert lifecycle.close() == 0
     assert order[0] == "interrupt" or order[0] == "loop"
     assert order[2:] == ["last", "first"]
-
-
-def test_repeat_until_it_works_until_stopped_and_until_out_of_time() -> None:
-    calls: list[int] = []
-    heard: list[BaseException] = []
-
-    def flaky() -> int:
-        calls.append(1)
-        if len(calls) < 3:
-            raise ConnectionError("no")
-        return len(calls)
-
-    stop = threading.Event()
-    assert repeat(flaky, on=ConnectionError, stop=stop, first=0.001, each=heard.append) == 3
-    assert len(heard) == 2
-    with pytest.raises(KeyError):
-        repeat(lambda: {}["x"], on=ConnectionError, stop=stop)
-    with pytest.raises(ZeroDivisionError):
-        repeat(lambda: 1 / 0, on=ZeroDivisionError, stop=stop, within=0.05, first=0.001)
-    stop.set()
-    with pytest.raises(ZeroDivisionError):
-        repeat(lambda: 1 / 0, on=ZeroDivisionError, stop=stop)
 
 
 def test_logs_for_people_and_for_collectors(capsys: pytest.CaptureFixture[str]) -> None:

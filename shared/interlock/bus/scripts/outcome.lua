@@ -5,12 +5,7 @@
 local t = now()
 redis.call('HSET', KEYS[1], ARGV[1], string.format('%d:', t + tonumber(ARGV[2])) .. ARGV[3])
 if ARGV[4] == '1' then
-  local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
-  local off = 0
-  if last then
-    for i = 1, #last[2], 2 do if last[2][i] == 'off' then off = tonumber(last[2][i + 1]) end end
-  end
-  append(KEYS[2], {'proxy', ARGV[1], 'd', ARGV[3]}, string.len(ARGV[3]), off, tonumber(ARGV[5]), tonumber(ARGV[6]))
+  append(KEYS[2], {'proxy', ARGV[1], 'd', ARGV[3]}, string.len(ARGV[3]), nil, tonumber(ARGV[5]), tonumber(ARGV[6]))
 end
 local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do

@@ -18,11 +18,21 @@ local function now()
   return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 end
 
+-- The bytes logged up to a log's newest entry; 0 for an empty log.
+local function logged(log)
+  local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+  if last then
+    for i = 1, #last[2], 2 do if last[2][i] == 'off' then return tonumber(last[2][i + 1]) end end
+  end
+  return 0
+end
+
 -- Appends `fields` to the log and trims it by age and by bytes. Answers the entry's id and the bytes logged so far.
--- The bytes of an entry are what we put into it; every entry says how many came before it, so that the log's size is
--- the difference of its ends.
+-- The bytes of an entry are what we put into it; every entry says how many there are up to itself, so that the log's
+-- size is the difference of its ends, give or take an entry. `off`: the bytes so far, nil where the state that knew
+-- is gone; its log may not be.
 local function append(log, fields, size, off, age_ms, most_bytes)
-  off = off + size
+  off = (off or logged(log)) + size
   fields[#fields + 1] = 'off'
   fields[#fields + 1] = string.format('%d', off)
   local id = redis.call('XADD', log, 'MINID', '~', string.format('%d', now() - age_ms), '*', unpack(fields))

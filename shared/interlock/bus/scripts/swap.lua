@@ -20,7 +20,7 @@ local fields = {
   'v', ARGV[8], 'kind', 'resync', 'gen', gen, 'seq', string.format('%d', seq), 'nonce', ARGV[4], 'prev', ARGV[3],
   'complete', complete, 'head', ARGV[9],
 }
-local id, off = append(KEYS[2], fields, string.len(ARGV[9]), tonumber(have[5] or '0'), tonumber(ARGV[10]),
+local id, off = append(KEYS[2], fields, string.len(ARGV[9]), tonumber(have[5] or ''), tonumber(ARGV[10]),
   tonumber(ARGV[11]))
 local origin = ARGV[7]
 if origin == '' then origin = have[6] or '' end

@@ -41,7 +41,7 @@ local fields = {
   'complete', complete, 'head', ARGV[9],
 }
 for i = 1, #entry do fields[#fields + 1] = entry[i] end
-local id, off = append(KEYS[2], fields, size, tonumber(have[5] or '0'), tonumber(ARGV[10]), tonumber(ARGV[11]))
+local id, off = append(KEYS[2], fields, size, tonumber(have[5] or ''), tonumber(ARGV[10]), tonumber(ARGV[11]))
 redis.call('HSET', KEYS[1], '@gen', gen, '@seq', string.format('%d', seq), '@nonce', ARGV[4], '@log', id,
   '@off', string.format('%d', off))
 if complete ~= '' then redis.call('HSET', KEYS[1], '@complete', complete) end
