@@ -6,6 +6,7 @@ Same nginx, same backend, same log, same headers, in turn A B B A …; the ratio
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -26,8 +27,8 @@ from interlock_extension.nginx import NginxExtension
 from interlock_extension.port import HostView, Settings
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
-PAIRS = 9
-SECONDS = 4
+PAIRS = int(os.environ.get("B2_PAIRS", "9"))
+SECONDS = int(os.environ.get("B2_SECONDS", "4"))
 CONNECTIONS = 32
 BACKEND = """
 worker_processes 1; pid b.pid; daemon off; error_log b.log warn;
