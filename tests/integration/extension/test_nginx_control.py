@@ -127,6 +127,40 @@ def test_a_refused_file_is_named_and_what_ran_before_runs_on(nginx, backend: Mak
     assert ask(nginx.port, "c.example").status == 200
 
 
+def full_zone() -> bytes:
+    servers = "".join(f"    server 127.0.0.2:{port};\n" for port in range(3000, 3100))
+    return f"upstream u_full {{\n    zone u_full_backend 64k;\n{servers}}}\n".encode()
+
+
+def test_a_refusal_that_nginx_logs_as_less_than_one_is_found_out(nginx, backend: Make) -> None:
+    """A zone without room is `[crit]` only: nobody may wait for ever for workers that never come."""
+    one = backend("one")
+    nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
+    began = time.monotonic()
+    with pytest.raises(ConfigRejected, match="no memory") as refused:
+        nginx.control.apply({"hosts/b.example.conf": full_zone()}, "full")
+    assert refused.value.culprit == "hosts/b.example.conf"
+    assert time.monotonic() - began < 4.0
+    nginx.control.apply(host_file(nginx, view("c.example", one.port)), "good")
+    assert ask(nginx.port, "c.example").status == 200
+
+
+def test_a_start_that_a_full_zone_prevents_names_the_file(nginx) -> None:
+    with pytest.raises(ConfigRejected, match="no memory") as refused:
+        nginx.control.start({**files_for(nginx.renderer, view("a.example", 1)), "hosts/b.example.conf": full_zone()})
+    assert refused.value.culprit == "hosts/b.example.conf"
+
+
+def test_many_endpoints_find_room(nginx, backend: Make) -> None:
+    one = backend("one")
+    nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
+    for count in (200, 1000, 60):
+        began = time.monotonic()
+        nginx.control.apply(host_file(nginx, view("a.example", one.port, *range(20_000, 20_000 + count))), str(count))
+        assert time.monotonic() - began < 2.0
+        assert ask(nginx.port, "a.example").status == 200
+
+
 def test_checking_aside_names_the_file_and_touches_nothing(nginx, backend: Make) -> None:
     one = backend("one")
     nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))

@@ -59,6 +59,48 @@ def test_a_refusal_without_a_file() -> None:
     assert found.file is None
 
 
+def test_a_zone_that_is_full_is_a_refusal_of_its_upstream_where_nginx_was_asked_aside() -> None:
+    said = 'nginx: [crit] ngx_slab_alloc() failed: no memory in upstream zone "u_a_backend"\nnginx: test failed\n'
+    found = read_refusal(said, ("emerg", "crit", "alert"))
+    assert found is not None
+    assert (found.zone, found.file) == ("u_a_backend", None)
+    # A running nginx says so about single requests, too.
+    assert read_refusal(said) is None
+
+
+def test_the_gravest_complaint_is_the_refusal() -> None:
+    said = "nginx: [alert] could not open error log file\nnginx: [emerg] no such directive in /x/nginx.conf:1\n"
+    found = read_refusal(said, ("emerg", "crit", "alert"))
+    assert found is not None
+    assert found.file == "/x/nginx.conf"
+
+
+@pytest.mark.parametrize(
+    ("said", "machine"),
+    [
+        ("mmap(MAP_ANON|MAP_SHARED, 65536) failed (12: Cannot allocate memory)", True),
+        ("bind() to 0.0.0.0:80 failed (98: Address already in use)", True),
+        ('unknown directive "x"', False),
+    ],
+)
+def test_what_the_machine_lacks_is_no_hosts_fault(said: str, machine: bool) -> None:
+    found = read_refusal(f"nginx: [emerg] {said}")
+    assert found is not None
+    assert bool(found.machine) is machine
+
+
+@pytest.mark.parametrize("servers", [1, 15, 47, 56, 57, 112, 128, 280, 281, 600, 1184, 2392, 5000])
+def test_a_zone_holds_its_servers(servers: int) -> None:
+    """What nginx 1.31.3 took, measured with IPv6 addresses."""
+    fits = {32: 15, 64: 56, 128: 127, 256: 280, 512: 584, 1024: 1184, 2048: 2392}
+    size = render.zone_size(servers, 64)
+    assert size >= 64
+    assert size & (size - 1) == 0
+    assert servers <= fits.get(size, servers)
+    assert size <= max(64, 4 * servers)
+    assert render.zone_size(servers, 100_000) == 100_000
+
+
 def test_options_by_interlocks_names_in_any_case() -> None:
     config = read_config({"ReadTimeout": 7, "clientmaxbodysize": "1m", "SSLProtocols": "TLSv1.2"})
     assert (config.read_timeout, config.client_max_body_size, config.connect_timeout) == (7, "1m", 5)

@@ -12,7 +12,6 @@ import contextlib
 import secrets
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,19 +22,23 @@ from interlock.runtime.logging import get_logger
 from interlock.runtime.parts import Part
 from interlock.runtime.process import Identity, Process
 from interlock_extension.nginx import processes
+from interlock_extension.nginx.complaints import Complaints
 from interlock_extension.nginx.generations import Bounds, OldWorker, overdue
 from interlock_extension.nginx.place import Place
-from interlock_extension.nginx.refusal import Refusal, read_refusal
-from interlock_extension.nginx.render import GENERATION, HANDOVER_SOCKET, MAIN, REFUSALS, STATUS_SOCKET, NginxRenderer
+from interlock_extension.nginx.refusal import Refusal
+from interlock_extension.nginx.render import GENERATION, HANDOVER_SOCKET, MAIN, STATUS_SOCKET, NginxRenderer
 from interlock_extension.nginx.status import ask
 from interlock_extension.port import Proof, Started
 
 APPLY_TIMEOUT = 60.0
 """Seconds that nginx may take to load; 10,000 server blocks take about five."""
 
+_PATIENCE = 1.5
+_PATIENCE_A_FILE = 0.001
+"""Seconds without any new worker until nginx is asked aside what is wrong; 10,000 files take four to be read."""
+
 _STEP = 0.001
 _ORPHAN_TIMEOUT = 1.0
-_CHECK_TIMEOUT = 60.0
 _VERSION_PATH = "/interlock/version"
 
 _left_running: list[Process] = []
@@ -57,6 +60,7 @@ class NginxControl:
     ) -> None:
         self._part = part
         self._place = Place(folder)
+        self._complaints = Complaints(part, self._place.folder)
         self._renderer = renderer
         self._workers = workers
         self._bounds = bounds or Bounds()
@@ -123,7 +127,7 @@ class NginxControl:
         generation = self._write_generation(note)
         self._clear_markers()
         self._totals["starts"] += 1
-        mark = self._refusals_size()
+        mark = self._complaints.mark()
         process = Process.start(
             [str(self._part.path), "-p", str(self._place.folder), "-c", MAIN],
             name="nginx", cwd=self._place.folder, stdout=1, stderr=2, die_with_parent=False,
@@ -150,18 +154,10 @@ class NginxControl:
 
     def _explain_start(self, mark: int) -> NoReturn:
         # What is wrong with the files it says before it has opened its logs, what is wrong with the machine after.
-        refusal = self._refused_since(mark) or self._test(self._place.folder)
+        refusal = self._complaints.since(mark) or self._complaints.test()
         if refusal is None:
             raise ProxyUnavailable("nginx ended right after its start; see its error log")
-        self._reject(refusal, self._place.folder)
-
-    def _reject(self, refusal: Refusal, folder: Path) -> NoReturn:
-        culprit = None
-        if refusal.file and refusal.file.startswith(f"{folder}/"):
-            culprit = refusal.file[len(str(folder)) + 1 :]
-        if "bind() to" in refusal.said:
-            raise ProxyUnavailable(f"nginx cannot listen: {refusal.said}; end what uses the address or choose another")
-        raise ConfigRejected(f"nginx refused: {refusal.said}", culprit=culprit)
+        self._complaints.reject(refusal)
 
     def _end_orphans(self) -> None:
         left = [identity for pid in self._known if (identity := Identity.of(pid)) and _is_worker(pid)]
@@ -184,7 +180,7 @@ class NginxControl:
             raise ProxyUnavailable("nginx does not run")
         before = self._place.content.get(GENERATION)
         undo = self._place.write(changes)
-        mark = self._refusals_size()
+        mark = self._complaints.mark()
         generation = self._write_generation(note)
         old = [pid for pid in processes.children(master.pid) if processes.title(pid) == processes.WORKER]
         try:
@@ -211,20 +207,32 @@ class NginxControl:
         """Until every new worker is ready. Raises `ConfigRejected`, `ProxyUnavailable`."""
         if not master.send_signal(signal.SIGHUP):
             raise ProxyUnavailable("nginx ended before it could be reloaded")
-        deadline = time.monotonic() + APPLY_TIMEOUT
+        began = time.monotonic()
+        patience = _PATIENCE + _PATIENCE_A_FILE * len(self._place.content)
+        ask_at = began + patience
         while True:
             # A worker takes this title when it is about to enter its event loop.
-            fresh = [p for p in processes.children(master.pid) if p not in old and _is_ready(p)]
-            if len(fresh) >= self._workers:
+            fresh = [pid for pid in processes.children(master.pid) if pid not in old and _is_worker(pid)]
+            if sum(map(_is_ready, fresh)) >= self._workers:
                 return self._clock()
-            refusal = self._refused_since(mark)
+            refusal = self._complaints.since(mark)
+            if refusal is None and not fresh and time.monotonic() > ask_at:
+                refusal = self._ask_aside(master, old)
+                patience *= 2
+                ask_at = time.monotonic() + patience
             if refusal is not None:
-                self._reject(refusal, self._place.folder)
+                self._complaints.reject(refusal)
             if not master.alive():
                 raise ProxyUnavailable("nginx ended while it was reloaded")
-            if time.monotonic() > deadline:
+            if time.monotonic() > began + APPLY_TIMEOUT:
                 raise ProxyUnavailable(f"nginx did not start new workers within {APPLY_TIMEOUT:g} s")
             time.sleep(_STEP)
+
+    def _ask_aside(self, master: Identity, old: list[int]) -> Refusal | None:
+        # Not every refusal is of the level that the log of refusals holds; a slow load is none.
+        refusal = self._complaints.test()
+        come = any(pid not in old and _is_worker(pid) for pid in processes.children(master.pid))
+        return None if come else refusal
 
     def _retire(self, old: list[int]) -> None:
         age = max(self._ages.values(), default=0) + 1
@@ -258,19 +266,6 @@ class NginxControl:
         with contextlib.suppress(OSError):
             (self._place.folder / "outdated" / self._generation).touch()
 
-    def _refusals_size(self) -> int:
-        try:
-            return (self._place.folder / REFUSALS).stat().st_size
-        except FileNotFoundError:
-            return 0
-
-    def _refused_since(self, mark: int) -> Refusal | None:
-        if self._refusals_size() <= mark:
-            return None
-        with (self._place.folder / REFUSALS).open("rb") as log:
-            log.seek(mark)
-            return read_refusal(log.read().decode(errors="replace"))
-
     # Checking aside
 
     def check(self, files: Mapping[str, bytes]) -> None:
@@ -285,22 +280,9 @@ class NginxControl:
         (aside / GENERATION).write_bytes(self._renderer.generation("/nowhere", "check"))
         for name, data in files.items():
             (aside / name).write_bytes(data)
-        refusal = self._test(aside)
+        refusal = self._complaints.test(aside)
         if refusal is not None:
-            self._reject(refusal, aside)
-
-    def _test(self, folder: Path) -> Refusal | None:
-        command = [str(self._part.path), "-t", "-q", "-p", str(folder), "-c", MAIN]
-        try:
-            said = subprocess.run(
-                command, cwd=folder, capture_output=True, text=True, errors="replace",
-                timeout=_CHECK_TIMEOUT, check=False, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-        except (OSError, subprocess.SubprocessError) as error:
-            raise ProxyUnavailable(f"{self._part.path} cannot check a configuration: {error}") from error
-        if said.returncode == 0:
-            return None
-        return read_refusal(said.stderr) or Refusal(said=said.stderr.strip() or "without saying why")
+            self._complaints.reject(refusal, aside)
 
     # Tending and ending
 

@@ -1,0 +1,74 @@
+"""Finding out why nginx refuses: its log of refusals, `nginx -t`, and which file is at fault. Shell; for `control`."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from pathlib import Path
+from typing import NoReturn
+
+from interlock.errors import ConfigRejected, ProxyUnavailable
+from interlock.runtime.parts import Part
+from interlock_extension.nginx.refusal import Refusal, read_refusal
+from interlock_extension.nginx.render import MAIN, REFUSALS
+
+_CHECK_TIMEOUT = 60.0
+
+
+class Complaints:
+    """What the nginx of one folder says."""
+
+    def __init__(self, part: Part, folder: Path) -> None:
+        self._part = part
+        self._folder = folder
+
+    def mark(self) -> int:
+        """The present end of the log, for `since`."""
+        try:
+            return (self._folder / REFUSALS).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def since(self, mark: int) -> Refusal | None:
+        """The first refusal after the mark."""
+        if self.mark() <= mark:
+            return None
+        with (self._folder / REFUSALS).open("rb") as log:
+            log.seek(mark)
+            return read_refusal(log.read().decode(errors="replace"))
+
+    def test(self, folder: Path | None = None) -> Refusal | None:
+        """What `nginx -t` says against a folder, its own by default; None when it takes it.
+
+        Raises `ProxyUnavailable` when it cannot be asked.
+        """
+        folder = folder or self._folder
+        command = [str(self._part.path), "-t", "-q", "-p", str(folder), "-c", MAIN]
+        try:
+            said = subprocess.run(
+                command, cwd=folder, capture_output=True, text=True, errors="replace",
+                timeout=_CHECK_TIMEOUT, check=False, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        except (OSError, subprocess.SubprocessError) as error:
+            raise ProxyUnavailable(f"{self._part.path} cannot check a configuration: {error}") from error
+        if said.returncode == 0:
+            return None
+        found = read_refusal(said.stderr, ("emerg", "crit", "alert"))
+        return found or Refusal(said=said.stderr.strip() or "without saying why")
+
+    def reject(self, refusal: Refusal, folder: Path | None = None) -> NoReturn:
+        """Raises `ConfigRejected` with the file as culprit, or `ProxyUnavailable` where the machine is at fault."""
+        if refusal.machine:
+            wrong = "cannot listen" if "bind() to" in refusal.said else "lacks what it needs of this machine"
+            raise ProxyUnavailable(f"nginx {wrong}: {refusal.said}; {refusal.machine}")
+        culprit = self._culprit(refusal, folder or self._folder)
+        raise ConfigRejected(f"nginx refused: {refusal.said}", culprit=culprit)
+
+    def _culprit(self, refusal: Refusal, folder: Path) -> str | None:
+        if refusal.file and refusal.file.startswith(f"{folder}/"):
+            return refusal.file[len(str(folder)) + 1 :]
+        for path in folder.glob("hosts/*.conf") if refusal.zone else ():
+            with contextlib.suppress(OSError):
+                if f"    zone {refusal.zone} ".encode() in path.read_bytes():
+                    return str(path.relative_to(folder))
+        return None
