@@ -1,8 +1,7 @@
 """Rolling updates and rollbacks: slot by slot, stop-first or start-first. Pure; called by `machine` after `reconcile`.
 
-swarmkit's way: `parallelism` slots at a time; stop-first turns the old task's desired state first and lets
-the prepared new one
-start when the old is over; start-first waits until the new one is running. A new task's failure within
+swarmkit's way: `parallelism` slots at a time; stop-first turns the old task's desired state first and lets the prepared
+new one start when the old is over; start-first waits until the new one is running. A new task's failure within
 `monitor` counts.
 """
 
@@ -28,7 +27,8 @@ def begin(swarm: Swarm, service: Service, now: float) -> None:
     queue = [
         key
         for key, tasks in orchestrator.slots(swarm, service.id).items()
-        if any(orchestrator.is_dirty(service, task) for task in tasks)
+        # A new task that still waits for its turn is as unfinished as an old one: nobody else would let it start.
+        if any(orchestrator.is_dirty(service, task) or task.desired == "ready" for task in tasks)
     ]
     if not queue:
         if rolling_back:
