@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from interlock.bus import keys
+from interlock.model.names import Cluster
+from interlock_demo.installation import REGION
 from support.pipeline import PREFIX, Pipeline
 from support.steps import away, interlock_json, kill_nginx
 
@@ -77,3 +80,23 @@ def test_a_worker_tells_since_when_it_has_had_no_news(own: Pipeline) -> None:
     own.wait_effective("news")
     own.wait(lambda: own.outcome().stale_since is None, "healed")  # type: ignore[union-attr]
     assert own.get("news.test").status == 200
+
+
+def test_services_that_are_missing_on_the_bus_are_unknown_and_not_gone(own: Pipeline) -> None:
+    """With no watcher to write them again, a planner that takes missing for empty would withdraw everything."""
+    own.service("kept")
+    own.wait_effective("kept")
+    services = keys.services(Cluster(REGION, ""))
+    with away(own, "watcher"):
+        own.bus.command("DEL", services.state, services.log)
+        # Also for a planner that knows nothing of before.
+        for again in (False, True):
+            if again:
+                own.kill("planner")
+                own.start("planner")
+            said = own.log("planner").count("services unknown")
+            own.wait(lambda said=said: own.log("planner").count("services unknown") > said, "the planner has looked")  # type: ignore[misc]
+            assert "kept.test" in {route.host for route in own.routes()}
+        assert any("watcher has to list" in said for c in own.status().clusters for said in c.stale)
+        assert own.get("kept.test").status == 200
+    own.wait_effective("kept")
