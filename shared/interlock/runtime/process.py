@@ -139,6 +139,12 @@ class Process:
             return self._popen.wait(timeout)
         return None
 
+    def release(self) -> None:
+        """Let go of it for good: it outlives us on purpose. Only its `Identity` tells of it from now on."""
+        # Else the interpreter warns at its end of a child that still runs.
+        with self._lock:
+            self._popen.returncode = self._popen.poll() or 0
+
     def stop(self, timeout: float = 5.0, *, first: int = signal.SIGTERM) -> int:
         """Ask it to end with `first`, kill it after `timeout` seconds; its exit status."""
         self.send_signal(first)

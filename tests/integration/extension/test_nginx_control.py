@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from interlock.errors import ConfigRejected, ProxyUnavailable
-from interlock_extension.nginx import processes
+from interlock_extension.nginx import control, processes
 from interlock_extension.nginx.generations import Bounds
 from support.nginx_lab import Backend, Idle, ask, files_for, free_port, open_nginx, status_of, until, view
 
@@ -202,6 +204,99 @@ def test_a_restarted_worker_adopts_the_running_nginx(nginx, backend: Make) -> No
     control.apply(host_file(nginx, view("a.example", two.port)), "after")
     assert idle.request("a.example").startswith("two")
     idle.close()
+
+
+def test_a_slow_answer_is_no_reason_to_end_a_serving_nginx(nginx, backend: Make) -> None:
+    one = backend("one")
+    files = files_for(nginx.renderer, view("a.example", one.port))
+    nginx.control.start(files)
+    pid, workers = nginx.control.pid, processes.children(nginx.control.pid)
+    nginx.control.leave()
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    awake = threading.Timer(1.6, lambda: [os.kill(worker, signal.SIGCONT) for worker in workers])
+    awake.start()
+    _, nginx.control = open_nginx(nginx.folder, nginx.port, WorkerProcesses=2)
+    assert nginx.control.start(files) == "adopted"
+    awake.join()
+    assert nginx.control.pid == pid
+    assert processes.children(pid) == workers
+
+
+def test_an_nginx_that_never_answers_may_finish_what_it_has_begun(nginx, backend: Make, monkeypatch) -> None:
+    monkeypatch.setattr(control, "_ANSWER_TIMEOUT", 0.3)
+    one = backend("one")
+    release = threading.Event()
+    one.server.before_answer = lambda: release.wait(20) and None
+    files = files_for(nginx.renderer, view("a.example", one.port))
+    nginx.control.start(files)
+    pid = nginx.control.pid
+    answers: list[int] = []
+    thread = threading.Thread(target=lambda: answers.append(status_of(nginx.port, "a.example")))
+    thread.start()
+    until(lambda: one.seen, "the request is in flight")
+    nginx.control.leave()
+    (nginx.folder / "status.sock").unlink()
+    _, nginx.control = open_nginx(nginx.folder, nginx.port, WorkerProcesses=2)
+    threading.Timer(1.0, release.set).start()
+    assert nginx.control.start(files) == "started"
+    thread.join()
+    assert answers == [200]
+    assert nginx.control.pid != pid
+
+
+def test_a_generation_that_a_dying_worker_left_unmarked_is_outdated_at_adoption(nginx, backend: Make) -> None:
+    old, new = backend("old"), backend("new")
+    nginx.control.start(files_for(nginx.renderer, view("a.example", old.port)))
+    # Long idle, so that its worker stays.
+    idle = Idle(nginx.port)
+    assert idle.request("a.example").startswith("old")
+    # What a worker does until it dies between the reload and its end.
+    nginx.control._markers.outdate_others = lambda generation: None
+    files = host_file(nginx, view("a.example", new.port))
+    nginx.control.apply(files, "v")
+    nginx.control.leave()
+    _, nginx.control = open_nginx(nginx.folder, nginx.port, WorkerProcesses=2)
+    assert nginx.control.start({}) == "adopted"
+    assert idle.request("a.example").startswith("new")
+    idle.close()
+
+
+def test_generations_do_not_pile_up_on_the_disk(nginx, backend: Make) -> None:
+    one = backend("one")
+    nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
+    for n in range(4):
+        nginx.control.apply(host_file(nginx, view("a.example", one.port, 1000 + n)), str(n))
+        with pytest.raises(ConfigRejected):
+            nginx.control.apply({"hosts/x.conf": b"bogus;"}, "bad")
+    assert len(list((nginx.folder / "generations").iterdir())) == 1
+    until(lambda: nginx.control.tend()["old_workers"] == 0, "old workers end")
+    assert list((nginx.folder / "outdated").iterdir()) == []
+
+
+def test_without_a_marker_nothing_is_let_go_before_old_workers_end(nginx, backend: Make) -> None:
+    old, new = backend("old"), backend("new")
+    nginx.control.start(files_for(nginx.renderer, view("a.example", old.port)))
+    (nginx.folder / "outdated").rmdir()
+    proof = nginx.control.apply(host_file(nginx, view("a.example", new.port)), "v")
+    # keepalive_min_timeout
+    assert proof.let_go_at == pytest.approx(proof.effective_at + 1.0)
+    (nginx.folder / "outdated").mkdir()
+
+
+def test_nobody_warns_of_an_nginx_that_was_left_running(nginx, tmp_path: Path) -> None:
+    script = (
+        "import sys, pathlib; from support.nginx_lab import files_for, open_nginx, view\n"
+        "renderer, control = open_nginx(pathlib.Path(sys.argv[1]), int(sys.argv[2]), WorkerProcesses=2)\n"
+        "control.start(files_for(renderer, view('a.example', 1))); control.leave()\n"
+    )
+    # Not a pipe, which nginx would hold open.
+    with (tmp_path / "said").open("w+") as said:
+        command = [sys.executable, "-W", "always", "-c", script, str(nginx.folder), str(nginx.port)]
+        done = subprocess.run(command, stdout=said, stderr=said, check=False, cwd=Path(__file__).parents[2])
+    assert nginx.control.start({}) == "adopted"
+    assert done.returncode == 0
+    assert "ResourceWarning" not in (tmp_path / "said").read_text()
 
 
 def test_a_pid_file_of_another_process_is_not_adopted(nginx) -> None:

@@ -9,7 +9,7 @@ import pytest
 from interlock.errors import ConfigError, ConfigRejected
 from interlock.model.routing import DEFAULT_HOST
 from interlock_extension.nginx import extension, render
-from interlock_extension.nginx.config import read_config
+from interlock_extension.nginx.config import read_config, seconds
 from interlock_extension.nginx.generations import Bounds, OldWorker, overdue
 from interlock_extension.nginx.refusal import read_refusal
 from interlock_extension.nginx.render import Facts, NginxRenderer
@@ -110,6 +110,11 @@ def test_options_by_interlocks_names_in_any_case() -> None:
 def test_bad_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="nginx option"):
         read_config(options)
+
+
+@pytest.mark.parametrize(("time", "found"), [("1s", 1.0), ("600ms", 0.6), ("2", 2.0), ("1m", 60.0), ("1h", 3600.0)])
+def test_times_in_seconds(time: str, found: float) -> None:
+    assert seconds(time) == pytest.approx(found)
 
 
 def test_an_option_cannot_add_a_directive() -> None:

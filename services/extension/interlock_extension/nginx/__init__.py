@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from interlock.errors import ConfigError, ConfigRejected
 from interlock.runtime.parts import find_nginx
-from interlock_extension.nginx.config import read_config
+from interlock_extension.nginx.config import read_config, seconds
 from interlock_extension.nginx.control import NginxControl
 from interlock_extension.nginx.place import worker_user
 from interlock_extension.nginx.render import Facts, NginxRenderer
@@ -32,7 +32,8 @@ class NginxExtension:
             renderer.shared(0, 0, default=False)
         except ConfigRejected as error:
             raise ConfigError(f"nginx cannot be told so: {error}; correct the option") from error
-        return renderer, NginxControl(part, settings.folder, renderer, workers=config.worker_processes)
+        grace = seconds(config.keepalive_min_timeout)
+        return renderer, NginxControl(part, settings.folder, renderer, workers=config.worker_processes, grace=grace)
 
 
 extension = NginxExtension()

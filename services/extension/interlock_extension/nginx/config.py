@@ -42,6 +42,8 @@ class NginxConfig(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", fo
     log_format: str = "main"
 
 
+_SECONDS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
 LATER = frozenset(
     {
         "Version", "HTTPVersion", "PidPath", "IPHash", "AdminUser", "AdminPass", "SSLOpts", "SSLDefaultDHParam",
@@ -65,3 +67,12 @@ def read_config(options: Mapping[str, object]) -> NginxConfig:
     if not 1 <= config.worker_processes <= _MOST_WORKERS:
         raise ConfigError(f"nginx option WorkerProcesses: {config.worker_processes} is not within 1 to {_MOST_WORKERS}")
     return config
+
+
+def seconds(time: str) -> float:
+    """One of nginx's times, such as `75s`, in seconds. Raises `ConfigError`."""
+    number = time.rstrip("hms")
+    unit = time[len(number) :]
+    if not (number.isascii() and number.isdigit() and unit in _SECONDS):
+        raise ConfigError(f"{time!r} is not a time such as 75s or 600ms")
+    return int(number) * _SECONDS[unit]

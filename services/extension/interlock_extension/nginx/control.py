@@ -24,6 +24,7 @@ from interlock.runtime.process import Identity, Process
 from interlock_extension.nginx import processes
 from interlock_extension.nginx.complaints import Complaints
 from interlock_extension.nginx.generations import Bounds, OldWorker, overdue
+from interlock_extension.nginx.markers import Markers
 from interlock_extension.nginx.place import Place
 from interlock_extension.nginx.refusal import Refusal
 from interlock_extension.nginx.render import GENERATION, HANDOVER_SOCKET, MAIN, STATUS_SOCKET, NginxRenderer
@@ -39,14 +40,17 @@ _PATIENCE_A_FILE = 0.001
 
 _STEP = 0.001
 _ORPHAN_TIMEOUT = 1.0
+_ANSWER_TIMEOUT = 5.0
+_WRITTEN_TIMEOUT = 0.5
+_QUIT_TIMEOUT = 3.0
 _VERSION_PATH = "/interlock/version"
-
-_left_running: list[Process] = []
-"""Handles of nginx processes that outlive us on purpose, kept so that nobody reaps or warns of them."""
 
 
 class NginxControl:
-    """One nginx in one folder. See `interlock_extension.port.Control`."""
+    """One nginx in one folder. See `interlock_extension.port.Control`.
+
+    `grace`: seconds that an old worker keeps idle connections at most (`keepalive_min_timeout`).
+    """
 
     def __init__(
         self,
@@ -55,6 +59,7 @@ class NginxControl:
         renderer: NginxRenderer,
         *,
         workers: int,
+        grace: float,
         bounds: Bounds | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -62,7 +67,9 @@ class NginxControl:
         self._place = Place(folder)
         self._complaints = Complaints(part, self._place.folder)
         self._renderer = renderer
+        self._markers = Markers(self._place.folder)
         self._workers = workers
+        self._grace = grace
         self._bounds = bounds or Bounds()
         self._clock = clock
         self._log = get_logger(service="extension", proxy="nginx")
@@ -70,7 +77,6 @@ class NginxControl:
         self._master: Identity | None = None
         self._listeners: set[int] = set()
         self._known: list[int] = []
-        self._generation = ""
         self._ages: dict[int, int] = {}
         self._totals = {"reloads": 0.0, "starts": 0.0, "old_workers_ended": 0.0}
 
@@ -106,26 +112,47 @@ class NginxControl:
         return "started"
 
     def _adopt(self, running: Identity) -> bool:
-        answer = ask(self._place.folder, _VERSION_PATH)
-        generation = (answer or "").partition(" ")[0]
+        generation = self._answer(running)
         if not generation:
-            # It runs but does not answer: a new one could not listen beside it.
-            running.send_signal(signal.SIGTERM)
-            _wait(lambda: not running.alive(), _ORPHAN_TIMEOUT) or running.send_signal(signal.SIGKILL)
+            if running.alive():
+                self._log.error("the running nginx does not answer: another is started", pid=running.pid)
+                # A new one could not listen beside it. Asked to quit, it finishes the requests in flight.
+                _end(running, (signal.SIGQUIT, _QUIT_TIMEOUT), (signal.SIGTERM, _ORPHAN_TIMEOUT))
             return False
-        self._settle(running, generation)
-        written = self._place.content.get(GENERATION, b"").decode(errors="replace")
-        if f"{generation} " not in written:
+        self._settle(running)
+        if not self._is_written(generation):
             # A worker died between writing and reloading; what lies there has never been proven.
             self._log.warning("the running nginx does not run what is in its folder", folder=str(self._place.folder))
             self._place.content = dict.fromkeys(self._place.content, b"")
+        # Also those of a worker that died between a reload and its end.
+        with contextlib.suppress(ProxyUnavailable):
+            self._markers.announce(generation)
+        self._markers.outdate_others(generation)
         return True
+
+    def _answer(self, running: Identity) -> str:
+        """The generation that answers; empty when none does. A busy machine is no reason to end a proxy."""
+        deadline = time.monotonic() + _ANSWER_TIMEOUT
+        settled = 0.0
+        while running.alive():
+            now = time.monotonic()
+            generation = (ask(self._place.folder, _VERSION_PATH) or "").partition(" ")[0]
+            # A reload may be under way.
+            settled = settled or (now + _WRITTEN_TIMEOUT if generation else 0.0)
+            if self._is_written(generation) or (generation and now > settled) or now > deadline:
+                return generation
+            time.sleep(10 * _STEP)
+        return ""
+
+    def _is_written(self, generation: str) -> bool:
+        written = self._place.content.get(GENERATION, b"").decode(errors="replace")
+        return bool(generation) and f"{generation} " in written
 
     def _launch(self, note: str) -> None:
         for name in (STATUS_SOCKET, HANDOVER_SOCKET):
             (self._place.folder / name).unlink(missing_ok=True)
+        self._markers.clear_all()
         generation = self._write_generation(note)
-        self._clear_markers()
         self._totals["starts"] += 1
         mark = self._complaints.mark()
         process = Process.start(
@@ -144,10 +171,10 @@ class NginxControl:
         if identity is None:
             raise ProxyUnavailable("nginx ended right after its start; see its error log")
         self._process = process
-        self._settle(identity, generation)
+        self._settle(identity)
 
-    def _settle(self, master: Identity, generation: str) -> None:
-        self._master, self._generation = master, generation
+    def _settle(self, master: Identity) -> None:
+        self._master = master
         self._listeners = processes.listeners_of(master.pid)
         self._known = processes.children(master.pid)
         self._ages = {}
@@ -187,19 +214,19 @@ class NginxControl:
             ready_at = self._reload(master, old, mark)
         except ConfigRejected:
             self._place.write({**undo, GENERATION: before})
+            self._markers.withdraw(generation)
             raise
         self._retire(old)
         effective_at = self._prove(master, generation, old)
-        self._outdate()
-        self._generation = generation
+        let_go_at = self._let_go(generation, effective_at)
         self._known = processes.children(master.pid)
         self._totals["reloads"] += 1
         detail = f"ready {1000 * (ready_at - began):.0f} ms, proven {1000 * (effective_at - began):.0f} ms"
-        return Proof(applying_at=began, effective_at=effective_at, let_go_at=self._clock(), detail=detail)
+        return Proof(applying_at=began, effective_at=effective_at, let_go_at=let_go_at, detail=detail)
 
     def _write_generation(self, note: str) -> str:
         generation = secrets.token_hex(4)
-        marker = str(self._place.folder / "outdated" / generation)
+        marker = str(self._markers.announce(generation))
         self._place.write({GENERATION: self._renderer.generation(marker, f"{generation} {note}")})
         return generation
 
@@ -262,9 +289,13 @@ class NginxControl:
             raise ProxyUnavailable(f"{what} after {APPLY_TIMEOUT:g} s")
         time.sleep(_STEP)
 
-    def _outdate(self) -> None:
-        with contextlib.suppress(OSError):
-            (self._place.folder / "outdated" / self._generation).touch()
+    def _let_go(self, generation: str, effective_at: float) -> float:
+        """From when no older generation sends requests to what is left out."""
+        wrong = self._markers.outdate_others(generation)
+        if wrong is None:
+            return self._clock()
+        self._log.error("old workers cannot be told to hand requests over; they end by themselves", error=wrong)
+        return effective_at + self._grace
 
     # Checking aside
 
@@ -294,7 +325,7 @@ class NginxControl:
             if identity is not None and identity.send_signal(signal.SIGTERM):
                 self._totals["old_workers_ended"] += 1
         if not old:
-            self._clear_markers()
+            self._markers.clear()
         return {**self._totals, "old_workers": float(len(old)), "old_bytes": float(sum(w.memory for w in old))}
 
     def _old_workers(self) -> list[OldWorker]:
@@ -309,23 +340,16 @@ class NginxControl:
             if processes.title(pid) == processes.LEAVING
         ]
 
-    def _clear_markers(self) -> None:
-        for marker in (self._place.folder / "outdated").iterdir():
-            marker.unlink(missing_ok=True)
-
     def stop(self, timeout: float) -> None:
         """See `Control.stop`."""
         master, self._master = self._master, None
         if master is None:
             return
-        if not master.send_signal(signal.SIGQUIT):
+        if not master.alive():
             # It died before; its workers do not end by themselves.
             self._end_orphans()
-        if not _wait(lambda: not master.alive(), timeout):
-            master.send_signal(signal.SIGTERM)
-            if not _wait(lambda: not master.alive(), _ORPHAN_TIMEOUT):
-                master.send_signal(signal.SIGKILL)
-                self._end_orphans()
+        if not _end(master, (signal.SIGQUIT, timeout), (signal.SIGTERM, _ORPHAN_TIMEOUT)):
+            self._end_orphans()
         if self._process is not None:
             self._process.wait(_ORPHAN_TIMEOUT)
             self._process = None
@@ -333,7 +357,7 @@ class NginxControl:
     def leave(self) -> None:
         """See `Control.leave`."""
         if self._process is not None:
-            _left_running.append(self._process)
+            self._process.release()
         self._process = self._master = None
 
 
@@ -343,6 +367,17 @@ def _is_worker(pid: int) -> bool:
 
 def _is_ready(pid: int) -> bool:
     return processes.title(pid) == processes.WORKER
+
+
+def _end(identity: Identity, *steps: tuple[signal.Signals, float]) -> bool:
+    """Signals, each with the seconds to wait for the end, then SIGKILL; whether that was not needed."""
+    for number, timeout in steps:
+        identity.send_signal(number)
+        if _wait(lambda: not identity.alive(), timeout):
+            return True
+    identity.send_signal(signal.SIGKILL)
+    _wait(lambda: not identity.alive(), _ORPHAN_TIMEOUT)
+    return False
 
 
 def _wait(condition: Callable[[], bool], timeout: float) -> bool:

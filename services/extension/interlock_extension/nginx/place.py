@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from interlock.errors import ConfigError, ProxyUnavailable
+from interlock_extension.nginx.markers import ANNOUNCED, OUTDATED
 
-FOLDERS = ("hosts", "tmp", "outdated")
+FOLDERS = ("hosts", "tmp", ANNOUNCED, OUTDATED)
 
 
 class Place:
@@ -36,7 +37,10 @@ class Place:
             raise ProxyUnavailable(f"the folder {self.folder} cannot be used: {error}; choose another") from error
 
     def write(self, changes: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
-        """Install changed files, each at once (None: remove it); what undoes it. Raises `ProxyUnavailable`."""
+        """Install changed files, each at once (None: remove it); what undoes it. Raises `ProxyUnavailable`.
+
+        They are not synced to the disk: after the machine has failed, nginx starts with what is rendered anew.
+        """
         undo: dict[str, bytes | None] = {}
         try:
             for name, data in changes.items():
