@@ -13,6 +13,7 @@
     │   └── Diverged               the partition is not what this writer last wrote: read it and replace
     ├── DockerError                the Docker Engine could not be asked, or refused
     │   ├── DockerUnavailable      no connection, a time-out, 5xx: may be repeated, nothing is withdrawn
+    │   │   └── DockerFailed       5xx or no answer in time: this request failed, the next one may not
     │   ├── DockerRefused          4xx other than 404, or a reply of the wrong shape
     │   └── NotFound               404: the object is not there
     └── ProxyError                 the proxy refused or could not be reached
@@ -82,6 +83,10 @@ class DockerError(InterlockError):
 
 class DockerUnavailable(DockerError):
     """No usable answer from Docker. Never to be read as 'nothing there'."""
+
+
+class DockerFailed(DockerUnavailable):
+    """Docker was reached but failed at this request, or did not answer it in time; another may well be answered."""
 
 
 class DockerRefused(DockerError):

@@ -13,6 +13,7 @@ from interlock.runtime.lifecycle import Lifecycle
 from interlock.runtime.metrics import Metrics
 from interlock_watcher.docker_source import DockerSource, Tls
 from interlock_watcher.exported import StatusCollector
+from interlock_watcher.inbox import Inbox
 from interlock_watcher.publish import Publisher
 from interlock_watcher.watch import Watch
 
@@ -35,15 +36,17 @@ class Watcher:
         self.options = options
         self._lifecycle = lifecycle
         self._bus = Bus.connect(options.bus_url, name=f"watcher-{options.name}")
-        self.publisher = Publisher(self._bus, options.region, options.name, lifecycle.stop, status=self.status)
+        inbox = Inbox()
         self.watch = Watch(
             lambda: DockerSource(options.docker_url, tls=options.tls),
-            self.publisher,
+            inbox,
             lifecycle.stop,
             poll_interval=options.poll_interval,
             region=options.region,
         )
-        self.publisher.watch = self.watch
+        self.publisher = Publisher(
+            self._bus, options.region, options.name, lifecycle.stop, watch=self.watch, inbox=inbox, status=self.status
+        )
         if metrics is not None:
             metrics.registry.register(StatusCollector(lambda: self.status(options.name, self.publisher.counters)))
 
@@ -80,7 +83,7 @@ class Watcher:
                 stale_since=since,
                 reason=why,
                 services=watch.view.count,
-                unsettled=watch.view.unsettled,
-                unreadable=dict(watch.view.unreadable),
+                unsettled=len(watch.view.unsettled),
+                unreadable=watch.unreadable,
                 counters={**health.counters, **counters},
             )

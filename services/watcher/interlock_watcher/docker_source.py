@@ -10,7 +10,7 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -18,9 +18,10 @@ import docker.errors
 import docker.tls
 import msgspec
 import requests
+import urllib3.exceptions
 from docker.api.client import APIClient
 
-from interlock.errors import ConfigError, DockerRefused, DockerUnavailable, NotFound
+from interlock.errors import ConfigError, DockerFailed, DockerRefused, DockerUnavailable, NotFound
 from interlock_watcher.engine import Listing, RawEvent, RawNetwork, RawNode, RawService, RawTask
 
 OLDEST, NEWEST = (1, 41), (1, 52)
@@ -28,6 +29,7 @@ OLDEST, NEWEST = (1, 41), (1, 52)
 
 CONNECT_TIMEOUT = 2.0
 READ_TIMEOUT = 10.0
+SERVICE_TIMEOUT = 5.0
 LISTING_TIMEOUT = 60.0
 STREAM_SILENCE = 300.0
 """Seconds without an event after which the stream is opened anew: a dead TCP peer says nothing either."""
@@ -78,7 +80,7 @@ class DockerSource:
     def tasks(self, service: str | None = None) -> tuple[tuple[RawTask, ...], frozenset[str]]:
         """All tasks, or one service's, and the ids of services with a task that could not be read."""
         params = {} if service is None else {"filters": msgspec.json.encode({"service": [service]}).decode()}
-        timeout = LISTING_TIMEOUT if service is None else READ_TIMEOUT
+        timeout = LISTING_TIMEOUT if service is None else SERVICE_TIMEOUT
         return _items("tasks", self._get("/tasks", params, timeout=timeout), RawTask, _service_id)
 
     def nodes(self) -> tuple[RawNode, ...]:
@@ -92,7 +94,7 @@ class DockerSource:
     def service(self, id_: str) -> RawService:
         """One service. Raises NotFound when Docker says that it does not exist."""
         try:
-            data = self._get(f"/services/{id_}")
+            data = self._get(f"/services/{id_}", timeout=SERVICE_TIMEOUT)
         except NotFound as error:
             if id_ not in str(error).partition(f"/services/{id_}: ")[2]:
                 # A path that is not served, or something in between: Docker itself names what it did not find.
@@ -111,7 +113,17 @@ class DockerSource:
         )
 
     def events(self) -> Iterator[RawEvent | None]:
-        """The stream of events: None once it is open, then each event. Ends when Docker ends it or we are closed."""
+        """The stream of events: None at each opening, then each event. Ends when Docker ends it, and at close.
+
+        A stream that was silent for STREAM_SILENCE is opened anew, in order: nothing is wrong with a quiet Swarm.
+        """
+        while not self._closed.is_set():
+            silent = yield from self._follow()
+            if not silent:
+                return
+
+    def _follow(self) -> Generator[RawEvent | None, None, bool]:
+        """One stream of events; whether it was left because nothing came."""
         filters = msgspec.json.encode({"type": _EVENT_TYPES}).decode()
         with self._translated("/events"):
             client = self._connected()
@@ -124,10 +136,18 @@ class DockerSource:
                 with self._interruptible(response):
                     yield None
                     rest = b""
-                    for chunk in response.iter_content(None):
-                        *lines, rest = (rest + chunk).split(b"\n")
-                        for line in filter(bytes.strip, lines):
-                            yield _decode("event", line, RawEvent)
+                    try:
+                        for chunk in response.iter_content(None):
+                            *lines, rest = (rest + chunk).split(b"\n")
+                            for line in filter(bytes.strip, lines):
+                                yield _decode("event", line, RawEvent)
+                    except requests.exceptions.RequestException as error:
+                        if self._closed.is_set():
+                            return False
+                        if error.args and isinstance(error.args[0], urllib3.exceptions.ReadTimeoutError):
+                            return True
+                        raise
+        return False
 
     def close(self) -> None:
         """Closes the connections; a thread in `events` returns."""
@@ -194,6 +214,9 @@ class DockerSource:
     def _translated(self, path: str) -> Iterator[None]:
         try:
             yield
+        except requests.exceptions.ReadTimeout as error:
+            self._forget()
+            raise DockerFailed(f"Docker at {self.url} does not answer in time ({path}): {error}") from error
         except requests.exceptions.RequestException as error:
             self._forget()
             raise DockerUnavailable(f"Docker at {self.url} cannot be asked ({path}): {error}") from error
@@ -217,7 +240,7 @@ def _check(path: str, response: requests.Response) -> None:
     if status == 404:
         raise NotFound(said)
     if status >= 500:
-        raise DockerUnavailable(said)
+        raise DockerFailed(said)
     raise DockerRefused(f"{said}; check that the socket is the Docker Engine's and may be read")
 
 

@@ -22,11 +22,11 @@ from interlock.model.names import Cluster
 from interlock.model.region import WatcherStatus
 from interlock.model.version import Token
 from interlock.runtime.logging import get_logger
-from interlock.sync.coalesce import Coalescer
 from interlock.wire import codec
 from interlock.wire.fields import read_services
 from interlock.wire.trail import Cause, CauseKind, Trail
 from interlock_watcher import placement
+from interlock_watcher.inbox import Inbox
 from interlock_watcher.watch import Watch
 
 STATUS_EVERY = 1.0
@@ -34,7 +34,7 @@ _RETRY, _RETRY_MOST = 0.2, 1.0
 
 
 class Publisher:
-    """The region's writer. `status` makes the status record; `watch` is given before `run`."""
+    """The region's writer. It reads `watch` for what `inbox` names; `status` makes the status record."""
 
     def __init__(
         self,
@@ -43,19 +43,16 @@ class Publisher:
         name: str,
         stop: threading.Event,
         *,
+        watch: Watch,
+        inbox: Inbox,
         status: Callable[[str, Mapping[str, float]], WatcherStatus],
     ) -> None:
-        self.watch: Watch
         self.leases = LeaseKeeper(bus, name, self._lease_changed)
         self._lease_key = keys.region_lease(region, "watcher")
         self._bus, self._region, self._stop, self._status = bus, region, stop, status
+        self._watch, self._inbox = watch, inbox
         self._registry = Registry(bus)
         self._env = RegionEnv(bus, region)
-        self._lock = threading.Lock()
-        self._pending: Coalescer[str] = Coalescer()
-        self._listed_ticket = 0
-        self._verify_wanted = False
-        self._wake = threading.Event()
         self._counters: dict[str, float] = {}
         self._log = get_logger(service="watcher", region=region)
         self._told = 0.0
@@ -77,24 +74,11 @@ class Publisher:
     @property
     def counters(self) -> dict[str, float]:
         """What was done so far."""
-        return {**self._counters, "changes_folded": float(self._pending.folded)}
+        return {**self._counters, "changes_folded": float(self._inbox.folded)}
 
     def poke(self) -> None:
         """Have the loop look at the stop event."""
-        self._wake.set()
-
-    def offer(self, changes: Mapping[str, Trail]) -> None:
-        """These services changed, and why. Called by the loops of `watch`."""
-        with self._lock:
-            self._pending.offer(changes)
-        self._wake.set()
-
-    def listed(self, ticket: int) -> None:
-        """A listing that began with this ticket has been applied."""
-        with self._lock:
-            self._listed_ticket = max(self._listed_ticket, ticket)
-            self._verify_wanted = True
-        self._wake.set()
+        self._inbox.wake.set()
 
     def run(self) -> None:
         """Loop: hold the lease, publish what changed, look after what was published."""
@@ -102,8 +86,8 @@ class Publisher:
         self.leases.want(self._lease_key)
         try:
             while not self._stop.is_set():
-                self._wake.wait(STATUS_EVERY)
-                self._wake.clear()
+                self._inbox.wake.wait(STATUS_EVERY)
+                self._inbox.wake.clear()
                 self._turn_guarded()
         finally:
             self.leases.close()
@@ -124,7 +108,7 @@ class Publisher:
             self._doubt = True
             self._stop.wait(self._retry)
             self._retry = min(2 * self._retry, _RETRY_MOST)
-            self._wake.set()
+            self._inbox.wake.set()
 
     def _turn(self) -> None:
         token = self.leases.token(self._lease_key)
@@ -151,27 +135,24 @@ class Publisher:
             writer.fence(token)
             # Since when tasks drain is the one thing that Docker cannot tell us again.
             services, _ = read_services(writer.read().fields)
-            self.watch.seed_drains(services.values())
+            self._watch.seed_drains(services.values())
         self._acting = token
-        self._awaited = self.watch.request_listing()
+        self._awaited = self._watch.request_listing()
         self._count("terms")
         self._log.info("acting for the region", epoch=token.epoch)
 
     def _replace_when_listed(self, token: Token) -> None:
-        with self._lock:
-            listed = self._listed_ticket > self._awaited
-        if not listed:
+        if self._inbox.listed_ticket <= self._awaited:
             return
         self._replace_all(token, self._trail("lease", "a new term"))
         self._replaced = True
         self._log.info("every cluster is published", clusters=len(self._writers), services=len(self._placed))
 
     def _replace_all(self, token: Token, trail: Trail) -> None:
-        with self._lock:
-            waiting = self._pending.take()
+        waiting = self._inbox.take()
         if waiting:
             trail = placement.merged(waiting.values())
-        whole = placement.by_cluster(self._region, self.watch.everything())
+        whole = placement.by_cluster(self._region, self._watch.everything())
         known = set(self._registry.clusters(self._region))
         for cluster in whole.keys() - known:
             self._registry.register(cluster)
@@ -185,13 +166,12 @@ class Publisher:
         self._doubt = False
 
     def _publish_pending(self, token: Token) -> None:
-        with self._lock:
-            trails = self._pending.take()
+        trails = self._inbox.take()
         if not trails:
             return
         # Whatever fails from here on is made good by replacing everything.
         self._doubt = True
-        present = self.watch.present(trails)
+        present = self._watch.present(trails)
         for step in placement.steps(self._region, present, trails, self._placed):
             if step.cluster not in self._writers:
                 self._registry.register(step.cluster)
@@ -226,12 +206,10 @@ class Publisher:
         self._count("replaced" if version else "confirmed")
 
     def _whole(self, cluster: Cluster) -> dict[str, bytes]:
-        return placement.by_cluster(self._region, self.watch.everything()).get(cluster, {})
+        return placement.by_cluster(self._region, self._watch.everything()).get(cluster, {})
 
     def _verify(self, token: Token) -> None:
-        with self._lock:
-            wanted, self._verify_wanted = self._verify_wanted, False
-        if not wanted:
+        if not self._inbox.take_listed():
             return
         for cluster, writer in self._writers.items():
             if not writer.verify():
@@ -270,7 +248,7 @@ class Publisher:
         self._writers, self._placed = {}, {}
 
     def _lease_changed(self, _key: str, _token: Token | None) -> None:
-        self._wake.set()
+        self._inbox.wake.set()
 
     def _count(self, what: str, by: float = 1) -> None:
         self._counters[what] = self._counters.get(what, 0) + by

@@ -7,8 +7,8 @@ Not thread-safe; `watch` holds the lock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -24,7 +24,20 @@ OLDER_INDEX_FOR = 10.0
 _TOMBSTONE = 300.0
 _SANE_AGE = 60.0
 
-Translate = Callable[..., Service]
+
+class Translate(Protocol):
+    """`translate.translate`, or what stands in for it."""
+
+    def __call__(
+        self,
+        service: RawService,
+        tasks: Iterable[RawTask],
+        nodes: Mapping[str, RawNode],
+        networks: Mapping[str, RawNetwork],
+        draining_since: Mapping[str, float],
+        /,
+    ) -> Service:
+        """The service as it travels on the bus."""
 
 
 class Changed(NamedTuple):
@@ -194,9 +207,9 @@ class View:
         return min(self._due.values(), default=None)
 
     @property
-    def unsettled(self) -> int:
-        """How many services have not settled."""
-        return len(self._due)
+    def unsettled(self) -> tuple[str, ...]:
+        """Ids of the services that have not settled."""
+        return tuple(self._due)
 
     def postpone(self, ids: Iterable[str], until: float) -> None:
         """Do not read these before `until`: they could not be read, or a listing is to cover them."""
@@ -212,6 +225,8 @@ class View:
                 changes |= self._withdraw(ticket, now, raw.id)
             return
         if known is not None and self._lags(known, raw, now):
+            # Asked again after a pause like any other: a manager that lags is not helped by being asked all the time.
+            self._schedule(known, now)
             return
         self._gone.pop(raw.id, None)
         if known is None:

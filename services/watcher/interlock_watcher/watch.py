@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from interlock.errors import DockerError, DockerUnavailable, NotFound
+from interlock.errors import DockerError, DockerFailed, DockerRefused, DockerUnavailable, NotFound
 from interlock.labels.relevance import is_interlock_service
 from interlock.model.swarm import Service
 from interlock.runtime.logging import get_logger
@@ -22,6 +22,7 @@ from interlock.wire.trail import Cause, CauseKind, Trail
 from interlock_watcher import settle
 from interlock_watcher.docker_source import DockerSource
 from interlock_watcher.engine import RawEvent
+from interlock_watcher.failing import Failing
 from interlock_watcher.health import Health
 from interlock_watcher.view import Changes, View
 
@@ -30,6 +31,8 @@ _RETRY = 0.5
 _SETTLE_SHARE = 0.2
 _SMOOTHING = 0.3
 _IDLE = 1.0
+_IN_A_ROW = 3
+"""Services that fail one after another before it counts as Docker's failure, and no more are asked for a while."""
 
 
 class Sink(Protocol):
@@ -69,6 +72,7 @@ class Watch:
         self._stop = stop
         self._poll_interval = poll_interval
         self._hints: dict[str, Hint] = {}
+        self._failing = Failing()
         self._nodes_hinted = self._networks_hinted = False
         self._read_cost = 0.005
         self._poke = threading.Event()
@@ -95,6 +99,11 @@ class Watch:
         """All services as known now."""
         with self.lock:
             return self.view.services
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """Services whose present state is not known, by id, and why; what was known of them stays."""
+        return {**self._failing.reasons, **self.view.unreadable}
 
     def seed_drains(self, services: Iterable[Service]) -> None:
         """Since when tasks drain, as a former owner saw it."""
@@ -137,8 +146,7 @@ class Watch:
         while not self._stop.is_set():
             now = time.time()
             with self.lock:
-                ids = list(dict.fromkeys((*self._hints, *self.view.due(now))))
-                due = self.view.next_due()
+                ids, due = self._wanted(now)
                 cost = self.health.listing_cost
             others = self._read_hinted_others()
             if settle.listing_is_cheaper(len(ids), self._read_cost, cost) and self.view.complete:
@@ -148,6 +156,16 @@ class Watch:
             elif not others:
                 self._poke.wait(_IDLE if due is None else min(max(due - now, 0.001), _IDLE))
                 self._poke.clear()
+
+    def _wanted(self, now: float) -> tuple[list[str], float | None]:
+        """The services to read now, and when the next one is to be read."""
+        wanted = dict.fromkeys((*self._hints, *self.view.due(now)))
+        waiting = self._failing.put_off(wanted, now)
+        for id_, until in waiting.items():
+            self.view.postpone((id_,), until)
+        due = self.view.next_due()
+        times = waiting.values() if due is None else (due, *waiting.values())
+        return [id_ for id_ in wanted if id_ not in waiting], min(times, default=None)
 
     def list_all(self) -> None:
         """Loop: everything, every poll interval, at once where somebody wants it."""
@@ -162,10 +180,11 @@ class Watch:
             kind = "resync" if wanted else "poll"
 
     def _opened(self) -> None:
-        self._log.info("following Docker's events", docker=self._sources["events"].url)
         with self.lock:
-            self.health.stream(time.time(), connected=True)
+            news = self.health.stream(time.time(), connected=True)
             self.health.count("event_streams")
+        if news:
+            self._log.info("following Docker's events", docker=self._sources["events"].url)
         # Docker forgets all but 256 events without a word: what happened meanwhile is told by listing alone.
         self._listing_wanted.set()
 
@@ -198,8 +217,10 @@ class Watch:
         self._poke.set()
 
     def _read_hinted_others(self) -> bool:
-        nodes, networks = self._nodes_hinted, self._networks_hinted
-        self._nodes_hinted = self._networks_hinted = False
+        # An event that comes from here on is one to look for again.
+        with self.lock:
+            nodes, networks = self._nodes_hinted, self._networks_hinted
+            self._nodes_hinted = self._networks_hinted = False
         source = self._sources["reads"]
         try:
             if nodes:
@@ -212,28 +233,41 @@ class Watch:
                 self._apply("event", ticket, lambda now: self.view.apply_networks(ticket, now, found))
         except DockerError as error:
             self._failed("nodes and networks", error)
-            self._nodes_hinted |= nodes
-            self._networks_hinted |= networks
+            with self.lock:
+                self._nodes_hinted |= nodes
+                self._networks_hinted |= networks
             self._stop.wait(_RETRY)
         return nodes or networks
 
     def _read_all(self, ids: Iterable[str]) -> None:
+        try:
+            self._read_each(self._sources["reads"], ids)
+        except DockerUnavailable as error:
+            self._failed("single services", error)
+            self._stop.wait(_RETRY)
+
+    def _read_each(self, source: DockerSource, ids: Iterable[str], kind: CauseKind = "settle") -> None:
+        """Read these one by one. One that fails is put off; raises when it is Docker that fails, not the service."""
+        in_a_row = 0
         for id_ in ids:
             if self._stop.is_set():
                 return
             began = time.monotonic()
             try:
-                self._read(self._sources["reads"], id_)
-            except DockerUnavailable as error:
-                self._failed(f"service {id_}", error)
-                self._stop.wait(_RETRY)
-                return
-            except DockerError as error:
-                self._refused(id_, error)
-            spent = time.monotonic() - began
-            self._read_cost += _SMOOTHING * (spent - self._read_cost)
+                self._read(source, id_, kind)
+            except (DockerFailed, DockerRefused) as error:
+                self._put_off(id_, error, time.monotonic() - began)
+                in_a_row = in_a_row + 1 if isinstance(error, DockerFailed) else 0
+                if in_a_row == _IN_A_ROW:
+                    raise
+            except DockerUnavailable:
+                self._send_to_the_end(id_)
+                raise
+            else:
+                in_a_row = 0
+                self._read_cost += _SMOOTHING * (time.monotonic() - began - self._read_cost)
 
-    def _read(self, source: DockerSource, id_: str, kind: CauseKind = "settle") -> None:
+    def _read(self, source: DockerSource, id_: str, kind: CauseKind) -> None:
         ticket = self._begin()
         try:
             raw = source.service(id_)
@@ -242,16 +276,24 @@ class Watch:
             return
         tasks, unreadable = source.tasks(id_) if is_interlock_service(raw.labels) else ((), frozenset())
         if unreadable:
-            self._refused(id_, DockerError("a task's object makes no sense"))
-            return
+            raise DockerRefused(f"Docker's reply for a task of service {id_} makes no sense")
         self._apply(kind, ticket, lambda now: self.view.apply_service(ticket, now, raw, tasks), read=(id_,))
 
-    def _refused(self, id_: str, error: DockerError) -> None:
-        self._log.warning("a service cannot be read; its last state stays", id=id_, error=str(error))
+    def _put_off(self, id_: str, error: DockerError, spent: float) -> None:
         with self.lock:
-            self._hints.pop(id_, None)
-            self.view.unreadable[id_] = str(error)
-            self.view.postpone((id_,), time.time() + settle.SLOWEST)
+            news = id_ not in self._failing.reasons
+            until = self._failing.failed(id_, time.time(), spent=spent, why=str(error))
+            self.view.postpone((id_,), until)
+        if news:
+            self._log.warning("a service cannot be read; its last state stays", id=id_, error=str(error))
+
+    def _send_to_the_end(self, id_: str) -> None:
+        # Else the same one would be asked first, and alone, for as long as this goes on.
+        with self.lock:
+            hint = self._hints.pop(id_, None)
+            if hint is not None:
+                self._hints[id_] = hint
+            self.view.postpone((id_,), time.time() + _RETRY)
 
     def _list_instead(self, ids: list[str], cost: float) -> None:
         self._listing_done.clear()
@@ -274,10 +316,7 @@ class Watch:
             listing = source.listing()
             self._apply(kind, ticket, apply, read=None)
             cost = time.monotonic() - began
-            for id_ in absent:
-                if self._stop.is_set():
-                    return False
-                self._read(source, id_, kind)
+            self._read_each(source, absent, kind)
         except DockerError as error:
             self._failed("listing", error)
             return False
@@ -286,6 +325,7 @@ class Watch:
         with self.lock:
             recovered = self.health.failing_since is not None
             self.health.listed(time.time(), cost, nodes_unknown=self.view.nodes_unknown)
+            self._failing.forget_all_but({*self._hints, *self.view.unsettled})
         if recovered:
             self._log.info("Docker answers again", services=len(listing.services))
         self._sink.listed(ticket)
@@ -303,6 +343,8 @@ class Watch:
                 why = self.view.unreadable[id_]
                 self._log.warning("a service makes no sense; its last state stays", id=id_, why=why)
             trails = {id_: self._trail(kind, id_, ticket, now, change.docker_at) for id_, change in changes.items()}
+            for id_ in read or ():
+                self._failing.answered(id_)
             for id_ in list(self._hints) if read is None else read:
                 if id_ in self._hints and self._hints[id_].ticket < ticket:
                     del self._hints[id_]
