@@ -176,12 +176,15 @@ class Publisher:
             if step.cluster not in self._writers:
                 self._registry.register(step.cluster)
             self._write(step.cluster, step.changes, None, token, step.trail)
-        for id_, service in present.items():
-            if service is None:
-                self._placed.pop(id_, None)
-            else:
-                self._placed[id_] = placement.cluster_of(self._region, service)
+            self._place(step)
         self._doubt = False
+
+    def _place(self, step: placement.Step) -> None:
+        for id_, data in step.changes.items():
+            if data is not None:
+                self._placed[id_] = step.cluster
+            elif self._placed.get(id_) == step.cluster:
+                del self._placed[id_]
 
     def _write(
         self,
@@ -196,7 +199,9 @@ class Publisher:
         except Diverged:
             self._count("diverged")
             if whole is None:
-                whole = self._whole(cluster)
+                # As of these changes and no later: what has moved on since then must find its way out of here as well.
+                fields = {**self._published(cluster), **changes}
+                whole = {id_: data for id_, data in fields.items() if data is not None}
             self._replace(cluster, whole, token, trail)
         else:
             self._count("changes_published", len(changes) if version else 0)
@@ -205,8 +210,11 @@ class Publisher:
         version = self._writer(cluster).replace(fields, token=token, trail=trail.hop("published", time.time()))
         self._count("replaced" if version else "confirmed")
 
-    def _whole(self, cluster: Cluster) -> dict[str, bytes]:
-        return placement.by_cluster(self._region, self._watch.everything()).get(cluster, {})
+    def _published(self, cluster: Cluster) -> dict[str, bytes]:
+        """The services that were written into this cluster and belong there still."""
+        present = self._watch.present([id_ for id_, placed in self._placed.items() if placed == cluster])
+        services = {id_: service for id_, service in present.items() if service is not None}
+        return placement.by_cluster(self._region, services).get(cluster, {})
 
     def _verify(self, token: Token) -> None:
         if not self._inbox.take_listed():
@@ -216,7 +224,7 @@ class Publisher:
                 self._log.warning("the bus does not hold what was written; replacing", cluster=str(cluster))
                 self._count("diverged")
                 self._registry.register(cluster)
-                self._replace(cluster, self._whole(cluster), token, self._trail("resync", "not what was written"))
+                self._replace(cluster, self._published(cluster), token, self._trail("resync", "not what was written"))
 
     def _tell(self, token: Token) -> None:
         status = self._status(self.leases.owner, self.counters)
