@@ -6,6 +6,7 @@ A program's pid stays known with its start time, so that a signal never hits ano
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -82,7 +83,9 @@ class Launcher:
         self._sock = ours
         self._on_end = on_end
         self._programs: dict[int, Program] = {}
-        self._answers: list[dict[str, Any]] = []
+        self._numbers = itertools.count(1)
+        self._asked = 0
+        self._answers: dict[int, dict[str, Any]] = {}
         self._changed = threading.Condition()
         self._asking = threading.Lock()
         self.lost = threading.Event()
@@ -100,12 +103,14 @@ class Launcher:
         """Starts a program in a session of its own, its output appended to `log`. Raises InterlockError."""
         request = {"start": name, "argv": list(argv), "env": dict(os.environ if env is None else env), "log": str(log)}
         with self._asking:
-            self._send(request)
+            with self._changed:
+                number = self._asked = next(self._numbers)
+            self._send({**request, "number": number})
             with self._changed:
                 self._changed.wait_for(lambda: self._answers or self.lost.is_set(), _ANSWER_WITHIN)
-                if not self._answers:
+                answer, self._asked = self._answers.pop(number, None), 0
+                if answer is None:
                     raise InterlockError(f"{name} could not be started: the leash does not answer")
-                answer = self._answers.pop()
                 if "why" in answer:
                     raise InterlockError(f"{name} could not be started: {answer['why']}")
                 return self._programs[answer["pid"]]
@@ -147,8 +152,13 @@ class Launcher:
                 self._on_end(program)
             return
         with self._changed:
+            if answer["number"] != self._asked:
+                # Nobody waits for it any more, and nobody would ever end it.
+                if "pid" in answer:
+                    Program(answer["started"], answer["pid"]).signal(signal.SIGKILL)
+                return
             if "pid" in answer:
                 # Known before the next line is read, which may be that it has ended.
                 self._programs[answer["pid"]] = Program(answer["started"], answer["pid"])
-            self._answers.append(answer)
+            self._answers[answer["number"]] = answer
             self._changed.notify_all()

@@ -8,8 +8,8 @@ becomes its child; so it need only ever kill children, whose pids cannot be anot
 Run as `python -I -S leash.py <socket fd> [<fd to keep open> …]`: standard library only, no thread, no clock but
 for giving up. `launcher` starts it and speaks its protocol, JSON lines over a socket:
 
-    → {"start": name, "argv": […], "env": {…}, "log": path}
-    ← {"started": name, "pid": n}      or {"refused": name, "why": text}
+    → {"start": name, "number": n, "argv": […], "env": {…}, "log": path}
+    ← {"started": name, "number": n, "pid": n}      or {"refused": name, "number": n, "why": text}
     ← {"ended": pid, "status": n}      at some time after; negative for a signal
     → {"remove": [path, …]}            files, sockets and folders to remove at the end
 """
@@ -75,10 +75,10 @@ class Leash:
         try:
             pid = _start(request)
         except OSError as error:
-            self._say({"refused": request["start"], "why": str(error)})
+            self._say({"refused": request["start"], "number": request["number"], "why": str(error)})
         else:
             self._programs.add(pid)
-            self._say({"started": request["start"], "pid": pid})
+            self._say({"started": request["start"], "number": request["number"], "pid": pid})
 
     def _reap(self) -> None:
         for pid, status in _ended():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from interlock.errors import InterlockError
 from interlock.runtime.process import Identity
+from interlock_demo import launcher as launcher_module
 from interlock_demo.launcher import Launcher
 from interlock_demo.supervisor import Spec, Supervisor
 
@@ -40,6 +42,16 @@ def _until(condition: Callable[[], object], timeout: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.01)
+
+
+def _children(of: int) -> set[int]:
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == of and state != "Z":
+                found.add(int(stat.parent.name))
+    return found
 
 
 def _family(path: Path) -> list[Identity]:
@@ -98,6 +110,24 @@ def test_a_program_has_a_status_and_a_log(launcher: Launcher, tmp_path: Path) ->
 def test_a_program_that_is_not_there_is_refused(launcher: Launcher, tmp_path: Path) -> None:
     with pytest.raises(InterlockError, match=r"nothing could not be started: .*No such file"):
         launcher.start("nothing", [str(tmp_path / "absent")], log=tmp_path / "log")
+
+
+def test_a_late_answer_is_not_taken_for_the_next_program(
+    launcher: Launcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher_module, "_ANSWER_WITHIN", 0.2)
+    os.kill(launcher.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(InterlockError, match="late could not be started: the leash does not answer"):
+            launcher.start("late", _python(_SLEEP), log=tmp_path / "log")
+    finally:
+        os.kill(launcher.pid, signal.SIGCONT)
+    monkeypatch.undo()
+    next_one = launcher.start("next", _python("print('next', flush=True);" + _SLEEP), log=tmp_path / "log")
+    assert next_one.name == "next"
+    _until(lambda: b"next" in Path(f"/proc/{next_one.pid}/cmdline").read_bytes())
+    _until(lambda: _children(launcher.pid) == {next_one.pid})
+    assert next_one.stop() == -signal.SIGTERM
 
 
 def test_a_killed_leash_is_noticed(launcher: Launcher, tmp_path: Path) -> None:
