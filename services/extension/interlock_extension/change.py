@@ -6,6 +6,7 @@ Rendering costs what was touched; a host whose bytes stay the same is not writte
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from hashlib import blake2s
 
 import msgspec
 
@@ -15,6 +16,8 @@ from interlock_extension import rollout
 from interlock_extension.desired import Desired
 from interlock_extension.port import Control, HostView, Renderer
 from interlock_extension.rollout import Rollout
+
+_MOST_REMEMBERED = 16
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +44,7 @@ class Drafting:
         self._host_of: dict[str, str] = {}
         self._longest = 0
         self._stale: set[str] = set()
+        self._refused: dict[str, dict[bytes, str]] = {}
         self.upstreams = 0
 
     def begin(self, views: Mapping[str, HostView]) -> None:
@@ -57,21 +61,22 @@ class Drafting:
         """Every file of the proxy, for its start."""
         return {**self._content, **self._shared({})}
 
-    def installed(self, content: Mapping[str, bytes]) -> None:
-        """What the proxy's folder really holds."""
-        self._content = dict(content)
+    def installed(self, content: Mapping[str, bytes]) -> set[str]:
+        """What the proxy's folder really holds; the hosts of which it holds something else than what was last good."""
+        before, self._content = self._content, dict(content)
         known = self._shared({}).keys()
         self._stale = {file for file in content if file not in self._host_of and file not in known}
+        return {host for file, host in self._host_of.items() if before.get(file) != content.get(file)}
 
-    def drop(self, file: str | None) -> str | None:
-        """Take a file out of the next start; its host, None where no host's file is at fault."""
+    def drop(self, file: str | None) -> tuple[str, HostView | None] | None:
+        """Take a file out of the next start; its host and what was served, None where no host's file is at fault."""
         host = self._host_of.get(file or "")
         if host is None or file not in self._content:
             return None
         del self._content[file]
         view = self._desired.served.pop(host, None)
         self.upstreams -= len(view.upstreams) if view else 0
-        return host
+        return host, view
 
     def draft(self, hosts: Iterable[str]) -> Draft:
         """Render the hosts as they are wanted. One that cannot be rendered is refused and stays as it was."""
@@ -98,14 +103,20 @@ class Drafting:
         return Draft(views=views, changes=changes, files=files, rollout=found, rendered=len(views))
 
     def _render(self, host: str) -> tuple[HostView | None, bytes | None]:
-        for _ in range(2):
-            view = self._desired.view(host)
+        # As wanted, then as held, then only less what is gone: the first that the proxy has not refused yet.
+        for choose in (self._desired.view, self._desired.view, self._desired.reduced):
+            view = choose(host)
             if view is None:
                 return None, None
             try:
-                return view, self._renderer.host(view)
+                data = self._renderer.host(view)
             except ConfigRejected as error:
                 self._desired.refuse(host, str(error))
+                continue
+            reason = self._refused.get(host, {}).get(_digest(data))
+            if reason is None:
+                return view, data
+            self._desired.refuse(host, reason)
         served = self._desired.served.get(host)
         return served, self._content.get(self._renderer.file_of(host))
 
@@ -139,10 +150,21 @@ class Drafting:
                 self._desired.served.pop(host, None)
             else:
                 self._desired.served[host] = view
+            if host not in self._desired.hosts:
+                self._refused.pop(host, None)
+            elif view is not None and view == self._desired.wanted(host):
+                self._desired.refused.pop(host, None)
 
-    def refuse(self, host: str, reason: str) -> None:
-        """The proxy refused this host's draft."""
+    def refuse(self, draft: Draft, host: str, reason: str) -> bool:
+        """The proxy refused this host's draft, which is not tried again; False when it had been refused before."""
+        known = self._refused.setdefault(host, {})
+        refused = _digest(draft.files.get(self._renderer.file_of(host)) or b"")
+        new = refused not in known
+        known[refused] = reason
+        if len(known) > _MOST_REMEMBERED:
+            del known[next(iter(known))]
         self._desired.refuse(host, reason)
+        return new
 
     def culprits(self, draft: Draft, error: ConfigRejected, control: Control) -> dict[str, str]:
         """The hosts at fault and why: who the proxy named, else who is refused aside, else the only one changed."""
@@ -162,3 +184,7 @@ class Drafting:
                 # It cannot be asked now; the next attempt will tell.
                 return {}
         return found or {host: str(error) for host in changed.values()}
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2s(data, digest_size=16).digest()

@@ -5,8 +5,8 @@ Every change answers which hosts it touches, so that the work that follows costs
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
-from typing import TypeVar
+from collections.abc import Container, Iterable, Mapping
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -140,21 +140,45 @@ class Desired:
             return self._held(host, policy)
         return _view(policy, self.upstreams, self.accepted)
 
+    def wanted(self, host: str) -> HostView | None:
+        """The host as the plan has it, whatever was refused."""
+        policy = self.hosts.get(host)
+        return _view(policy, self.upstreams, self.accepted) if policy else None
+
+    def reduced(self, host: str) -> HostView | None:
+        """What is served of the host, less the endpoints that are gone: where the proxy refuses all else."""
+        served = self.served.get(host)
+        if served is None or host not in self.hosts:
+            return None
+        live = self._live(self.hosts[host])
+        upstreams = {u.name: _only(u, live) for u in served.upstreams}
+        return _view(served.host, upstreams, self.accepted)
+
+    def lets_go(self, hosts: Iterable[str]) -> Literal["nothing", "some", "all"]:
+        """Whether endpoints leave one of these hosts; `all` where no host that they leave has others."""
+        found: Literal["nothing", "some", "all"] = "nothing"
+        for host in hosts:
+            before, after = _keys(self.served.get(host)), _keys(self.view(host))
+            if before - after:
+                if after:
+                    return "some"
+                found = "all"
+        return found
+
+    def _live(self, policy: VirtualHost) -> dict[Key, Endpoint]:
+        return {
+            key_of(endpoint): endpoint
+            for route in policy.routes
+            if route.upstream in self.upstreams
+            for endpoint in self.upstreams[route.upstream].endpoints
+        }
+
     def _held(self, host: str, wanted: VirtualHost) -> HostView | None:
         served = self.served.get(host)
         if served is None:
             return None
-        live = {
-            key_of(endpoint)
-            for route in wanted.routes
-            if route.upstream in self.upstreams
-            for endpoint in self.upstreams[route.upstream].endpoints
-        }
-        upstreams = {
-            upstream.name: self.upstreams.get(upstream.name)
-            or Upstream(name=upstream.name, endpoints=tuple(e for e in upstream.endpoints if key_of(e) in live))
-            for upstream in served.upstreams
-        }
+        live = self._live(wanted)
+        upstreams = {u.name: self.upstreams.get(u.name) or _only(u, live) for u in served.upstreams}
         return _view(served.host, upstreams, self.accepted)
 
     def refuse(self, host: str, reason: str) -> None:
@@ -170,6 +194,15 @@ class Desired:
                 if key_of(endpoint) == key:
                     return endpoint.draining_since
         return None
+
+
+def _only(upstream: Upstream, live: Mapping[Key, Endpoint]) -> Upstream:
+    kept = tuple(live[key] for key in map(key_of, upstream.endpoints) if key in live)
+    return Upstream(name=upstream.name, endpoints=kept)
+
+
+def _keys(view: HostView | None) -> set[Key]:
+    return {key_of(endpoint) for upstream in view.upstreams for endpoint in upstream.endpoints} if view else set()
 
 
 def _difference(before: Mapping[str, T], after: Mapping[str, T]) -> dict[str, T | None]:

@@ -10,7 +10,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -28,19 +28,16 @@ from interlock_extension.drains import LATEST, Ledger
 from interlock_extension.herald import Herald
 from interlock_extension.intake import Change, Intake, Lost, News
 from interlock_extension.meters import Meters
+from interlock_extension.patience import FIRST_RESULTS, FIRST_RESULTS_OF_ALL, Patience
 from interlock_extension.port import Control, Proof, Renderer
-
-FIRST_RESULTS = 0.01
-"""Seconds that a change waits at most for the first probe of its new endpoints, so that both are one apply."""
-
-FIRST_RESULTS_OF_ALL = 1.0
-"""The same after a snapshot, when all endpoints of an unknown past may be new."""
 
 _TICK = 0.05
 _TEND = 1.0
 _STOP = 3.0
 _LONGEST_PAUSE = 2.0
 _FIRST_PAUSE = 0.1
+_REFUSALS_AT_ONCE = 8
+"""How many refusals in a row, each of something new, are followed by the next attempt without a pause."""
 
 
 class Probed(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,8 +83,9 @@ class Worker:
         self._trail: Trail | None = None
         self._moved = False
         self._came_with: dict[Key, Trail] = {}
-        self._untried: set[Key] = set()
-        self._not_before = 0.0
+        self._patience = Patience()
+        self._suspect: set[str] = set()
+        self._refusals = 0
         self._running = False
         self._known_plan = False
         self._pause = _FIRST_PAUSE
@@ -154,10 +152,12 @@ class Worker:
         try:
             how = self._control.start(self._drafting.all_files())
         except ConfigRejected as error:
-            host = self._drafting.drop(error.culprit)
-            if host is None:
+            dropped = self._drafting.drop(error.culprit)
+            if dropped is None:
                 self._wait_and_say(now, error)
             else:
+                host, view = dropped
+                self._ledger.settle({host: (view, None)}, time.time(), self._desired.draining_since)
                 self._desired.refuse(host, str(error))
                 self._dirty.add(host)
             return
@@ -165,16 +165,20 @@ class Worker:
             self._wait_and_say(now, error)
             return
         self._running, self._pause = True, _FIRST_PAUSE
-        self._drafting.installed(self._control.installed())
+        # Only with the plan: what runs may be newer than last good.
+        self._suspect |= self._drafting.installed(self._control.installed())
         self._log.info("the proxy runs", how=how, hosts=len(self._desired.served), version=str(self._intake.version))
         if self._desired.served or self._known_plan:
             self._say("unchanged" if how == "adopted" else "reloaded", f"nginx {how}")
 
     def _wait_and_say(self, now: float, error: InterlockError) -> None:
-        self._try_again_at = now + self._pause
-        self._pause = min(_LONGEST_PAUSE, self._pause * 2)
+        self._back_off(now)
         self._log.error("the proxy does not run", error=str(error))
         self._say("starting", str(error))
+
+    def _back_off(self, now: float) -> None:
+        self._try_again_at = now + self._pause
+        self._pause = min(_LONGEST_PAUSE, self._pause * 2)
 
     # News
 
@@ -211,21 +215,27 @@ class Worker:
         fresh = self._desired.unadmitted() if change.whole else touched.fresh
         if touched.gone:
             self._forget(touched.gone)
-            self._untried -= touched.gone
+            self._patience.forget(touched.gone)
             for key in touched.gone:
                 self._came_with.pop(key, None)
-        if fresh:
-            wait = FIRST_RESULTS_OF_ALL if change.whole else FIRST_RESULTS
-            if not self._untried:
-                self._not_before = time.monotonic() + wait
-            self._untried |= fresh
-            for key in fresh:
-                self._came_with[key] = change.trail
-            self._watch(fresh)
+        new = self._patience.hand_over(fresh, time.monotonic(), FIRST_RESULTS_OF_ALL if change.whole else FIRST_RESULTS)
+        if new:
+            self._came_with.update(dict.fromkeys(new, change.trail))
+            self._watch(new)
         self._dirty |= touched.hosts
+        if change.whole:
+            self._dirty |= self._suspect
+            self._suspect.clear()
+        self._hurry(self._dirty if change.whole else touched.hosts)
         self._trail = self._trail.merge(change.trail) if self._trail else change.trail
         # Even a change that touches nothing here moves the version on.
         self._moved = True
+
+    def _hurry(self, hosts: Iterable[str]) -> None:
+        """Removals do not wait for probes; but where nobody would be left, the next may answer within a moment."""
+        left = self._desired.lets_go(hosts)
+        if left != "nothing":
+            self._patience.hurry(time.monotonic(), FIRST_RESULTS if left == "all" else 0.0)
 
     def _note_drains(self, touched: Touched) -> None:
         for host in touched.hosts:
@@ -237,7 +247,7 @@ class Worker:
                         self._ledger.note(Key(endpoint.address, endpoint.port, endpoint.task), endpoint.draining_since)
 
     def _absorb_probe(self, event: Probed) -> None:
-        self._untried.discard(event.key)
+        self._patience.tried(event.key, accepted=event.accepted)
         if not event.accepted:
             return
         hosts = self._desired.accept(event.key)
@@ -245,6 +255,7 @@ class Worker:
         if not hosts:
             return
         self._dirty |= hosts
+        self._hurry(hosts)
         trail = came_with or Trail(
             causes=(Cause(id=f"probe-{event.key.task}-{event.at:.3f}", kind="probe", what=event.key.task, at=event.at),)
         )
@@ -254,7 +265,7 @@ class Worker:
         """The monotonic time from which there is something to apply; infinite while there is nothing."""
         if not self._dirty and not self._moved:
             return math.inf
-        return max(self._try_again_at, self._not_before if self._untried else 0.0)
+        return max(self._try_again_at, self._patience.until)
 
     # Acting
 
@@ -275,7 +286,8 @@ class Worker:
         except ProxyUnavailable as error:
             self._log.error("not proven", error=str(error))
             self._running = self._control.alive()
-            self._try_again_at = time.monotonic() + (self._pause if self._running else 0.0)
+            if self._running:
+                self._back_off(time.monotonic())
             self._again(dirty, trail)
         else:
             self._settle(draft, proof, version, trail)
@@ -288,20 +300,24 @@ class Worker:
     def _isolate(self, draft: Draft, error: ConfigRejected) -> None:
         """Find whom the proxy refused, so that the rest can proceed with the next attempt."""
         culprits = self._drafting.culprits(draft, error, self._control)
-        if not culprits:
-            self._log.error("the proxy refuses its configuration as a whole", error=str(error))
-            self._try_again_at = time.monotonic() + self._pause
-            self._pause = min(_LONGEST_PAUSE, self._pause * 2)
-            self._say("rejected", str(error))
+        new = False
         for host, reason in culprits.items():
             self._log.warning("a virtual host was refused; its last accepted one stays", host=host, reason=reason)
-            self._drafting.refuse(host, reason)
+            new |= self._drafting.refuse(draft, host, reason)
             self._meters.rejections.inc()
+        self._refusals += 1
+        if not new:
+            self._log.error("the proxy refuses its configuration as a whole", error=str(error))
+            self._back_off(time.monotonic())
+            self._say("rejected", str(error))
+        elif self._refusals > _REFUSALS_AT_ONCE:
+            # Neighbours proceed at once, but not past a stream of refusals.
+            self._try_again_at = time.monotonic() + _FIRST_PAUSE
 
     def _settle(self, draft: Draft, proof: Proof | None, version: Version | None, trail: Trail) -> None:
         now = time.time()
         let_go_at = proof.let_go_at if proof else now
-        self._pause = _FIRST_PAUSE
+        self._pause, self._refusals = _FIRST_PAUSE, 0
         self._drafting.accept(draft)
         drains = self._ledger.settle(draft.changes, let_go_at, self._desired.draining_since)
         self._drains = (*self._drains, *drains)[-LATEST:]

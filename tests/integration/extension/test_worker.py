@@ -18,6 +18,7 @@ from interlock.model.routing import Plan, Route, VirtualHost
 from interlock.runtime.lifecycle import Lifecycle
 from interlock.wire.trail import Trail
 from interlock_extension.app import start
+from interlock_extension.nginx import render
 from support.extension_lab import CLUSTER, TOKEN, WorkerLab, plan_of
 from support.nginx_lab import Backend, Idle, ask, endpoint, free_port, status_of, until, upstream
 
@@ -160,6 +161,22 @@ def test_a_removal_does_not_wait_for_an_admission(lab: WorkerLab, backend: Make,
     assert {ask(lab.port, A).text.split()[0] for _ in range(6)} == {"two"}
 
 
+def test_a_removal_after_a_snapshot_does_not_wait_for_what_was_tried_before(
+    lab: WorkerLab, backend: Make, silent: Callable[[], int]
+) -> None:
+    one, two = backend("one"), backend("two")
+    mute = endpoint(silent(), "t3")
+    lab.start()
+    lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"), endpoint(two.port, "t2"), mute)}))
+    # The whole plan is read again after that.
+    lab.server.close()
+    lab.server.run()
+    began = time.monotonic()
+    lab.until_runs(lab.serve({A: (endpoint(two.port, "t2"), mute)}))
+    assert time.monotonic() - began < 0.9
+    assert {ask(lab.port, A).text.split()[0] for _ in range(6)} == {"two"}
+
+
 def test_a_host_without_endpoints_is_unknown(lab: WorkerLab, backend: Make) -> None:
     one = backend("one")
     lab.start()
@@ -213,6 +230,34 @@ def test_a_refused_host_harms_nobody(lab: WorkerLab, backend: Make) -> None:
     # Mended, it is no longer held.
     lab.until_runs(lab.publish(Plan(hosts={**bad.hosts, A: good.hosts[A]}, upstreams=moved)))
     assert lab.outcome().rejections == ()
+
+
+def test_endpoints_that_are_refused_are_not_tried_for_ever(
+    lab: WorkerLab, backend: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A zone that is always too small stands for whatever makes nginx refuse endpoints."""
+    monkeypatch.setattr(render, "zone_size", lambda _servers, _least: 32)
+    one, two = backend("one"), backend("two")
+    many = tuple(endpoint(backend(f"m{n}").port, f"m{n}") for n in range(16))
+    lab.start()
+    lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"), endpoint(two.port, "t2"))}))
+    hosts = {A: (endpoint(one.port, "t1"), *many), B: (endpoint(two.port, "t2"),)}
+    lab.until_runs(lab.serve(hosts))
+    until(lambda: [r.host for r in lab.outcome().rejections] == [A], "the host is refused")
+    assert "no memory in upstream zone" in lab.outcome().rejections[0].reason
+    # What is gone is let go all the same, and the neighbour is served.
+    served = {ask(lab.port, A).text.split()[0] for _ in range(20)}
+    assert "one" in served
+    assert "two" not in served
+    until(lambda: status_of(lab.port, B) == 200, "the neighbour is served")
+    tried = (lab.folder / "error.log").read_text().count("no memory")
+    hosts["c.example"] = (endpoint(two.port, "t2"),)
+    lab.until_runs(lab.serve(hosts))
+    assert (lab.folder / "error.log").read_text().count("no memory") == tried
+    # Mended, nothing is held.
+    lab.until_runs(lab.serve({**hosts, A: (endpoint(two.port, "t2"),)}))
+    until(lambda: lab.outcome().rejections == (), "nothing is refused")
+    assert ask(lab.port, A).text.startswith("two")
 
 
 def test_a_host_that_cannot_be_written_safely_harms_nobody(lab: WorkerLab, backend: Make) -> None:

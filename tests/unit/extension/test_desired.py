@@ -95,5 +95,34 @@ def test_a_refused_policy_is_tried_again_only_when_it_changes() -> None:
     assert "a" not in made.refused
 
 
+def test_what_a_change_lets_go() -> None:
+    made = desired("a", "b")
+    for host in ("a", "b"):
+        serve(made, host)
+    assert made.lets_go({"a", "b"}) == "nothing"
+    [key] = made.change(PlanDelta(upstreams=_one(upstream("a", (endpoint(80, "task-a"), endpoint(81, "new")))))).fresh
+    assert made.lets_go({"a", "b"}) == "nothing"
+    made.change(PlanDelta(upstreams=_one(upstream("a", (endpoint(81, "new"),)))))
+    # Nobody is left until the new one accepts.
+    assert made.lets_go({"a", "b"}) == "all"
+    made.accept(key)
+    assert made.lets_go({"a", "b"}) == "some"
+    assert made.lets_go({"b"}) == "nothing"
+
+
+def test_what_is_served_can_be_reduced_to_what_lives() -> None:
+    made = desired("a")
+    [key] = made.change(PlanDelta(upstreams=_one(upstream("a", (endpoint(80, "task-a"), endpoint(81, "two")))))).fresh
+    made.accept(key)
+    serve(made, "a")
+    [key] = made.change(PlanDelta(upstreams=_one(upstream("a", (endpoint(81, "two"), endpoint(82, "three")))))).fresh
+    made.accept(key)
+    found = made.reduced("a")
+    assert found is not None
+    assert [e.task for u in found.upstreams for e in u.endpoints] == ["two"]
+    made.change(PlanDelta(upstreams=_one(upstream("a", (endpoint(82, "three"),)))))
+    assert made.reduced("a") is None
+
+
 def _one(value: Upstream) -> dict[str, Upstream | None]:
     return {value.name: value}
