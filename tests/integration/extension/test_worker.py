@@ -169,8 +169,8 @@ def test_a_removal_after_a_snapshot_does_not_wait_for_what_was_tried_before(
     lab.start()
     lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"), endpoint(two.port, "t2"), mute)}))
     # The whole plan is read again after that.
-    lab.server.close()
-    lab.server.run()
+    lab.bus.command("FLUSHALL")
+    lab.writer.fence(TOKEN)
     began = time.monotonic()
     lab.until_runs(lab.serve({A: (endpoint(two.port, "t2"), mute)}))
     assert time.monotonic() - began < 0.9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,37 @@ def test_two_workers_cannot_share_a_folder(tmp_path: Path) -> None:
         LastGood(tmp_path, "r/~")
     first.close()
     reopened(tmp_path).close()
+
+
+def test_files_are_synced_before_they_take_their_names_and_the_folder_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = LastGood(tmp_path, "r/~")
+    steps: list[str] = []
+    real_sync, real_replace = os.fsync, Path.replace
+
+    def fsync(handle: int) -> None:
+        steps.append(f"sync {Path(f'/proc/self/fd/{handle}').readlink().name}")
+        real_sync(handle)
+
+    def replace(path: Path, target: Path) -> Path:
+        steps.append(f"rename {path.name}")
+        return real_replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
+    kept.write({"a": view("a", 1), "gone": None}, VERSION)
+    kept.close()
+    synced = [step.removeprefix("sync ") for step in steps[:2]]
+    assert [step.removeprefix("rename ") for step in steps[2:4]] == synced
+    assert steps[4:] == ["sync lastgood"]
+
+
+def test_many_files_are_synced_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = LastGood(tmp_path, "r/~")
+    syncs: list[str] = []
+    monkeypatch.setattr(os, "sync", lambda: syncs.append("all"))
+    kept.write({f"h{n}": view(f"h{n}", 1) for n in range(100)}, VERSION)
+    assert syncs == ["all"]
+    assert len(kept.read().views) == 100
+    kept.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import blake2s
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from interlock.model.version import Version
 from interlock.runtime.logging import get_logger
 from interlock.wire import codec
 from interlock_extension.port import HostView
+
+_MOST_SYNCED = 64
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,15 +91,22 @@ class LastGood:
             return None
 
     def write(self, views: Mapping[str, HostView | None], version: Version | None) -> None:
-        """Keep changed hosts (None: no longer served). A disk that cannot be written is said, and served from on."""
+        """Keep changed hosts (None: no longer served). A disk that cannot be written is said, and served from on.
+
+        It outlives the machine's failing: files are synced before they take their names, then the folder.
+        """
+        state = _State(cluster=self._cluster, version=version)
+        paths = {self._folder / f"{_name(host)}.view": view for host, view in views.items()}
         try:
-            for host, view in views.items():
-                path = self._folder / f"{_name(host)}.view"
+            fresh = {path: _written(path, codec.encode("view", view)) for path, view in paths.items() if view}
+            fresh[self._folder / "state"] = _written(self._folder / "state", codec.encode("state", state))
+            _sync(fresh.values())
+            for path, new in fresh.items():
+                new.replace(path)
+            for path, view in paths.items():
                 if view is None:
                     path.unlink(missing_ok=True)
-                else:
-                    _replace(path, codec.encode("view", view))
-            _replace(self._folder / "state", codec.encode("state", _State(cluster=self._cluster, version=version)))
+            _sync((self._folder,))
         except OSError as error:
             self._log.error("last good cannot be kept", folder=str(self._folder), error=str(error))
 
@@ -110,7 +119,20 @@ def _name(host: str) -> str:
     return blake2s(host.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _written(path: Path, data: bytes) -> Path:
     fresh = path.with_name(f".{path.name}.new")
     fresh.write_bytes(data)
-    fresh.replace(path)
+    return fresh
+
+
+def _sync(paths: Collection[Path]) -> None:
+    if len(paths) > _MOST_SYNCED:
+        # A whole plan: everything at once is quicker than one after the other.
+        os.sync()
+        return
+    for path in paths:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
