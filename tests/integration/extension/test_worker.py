@@ -161,18 +161,16 @@ def test_a_removal_does_not_wait_for_an_admission(lab: WorkerLab, backend: Make,
     assert {ask(lab.port, A).text.split()[0] for _ in range(6)} == {"two"}
 
 
-def test_a_removal_after_a_snapshot_does_not_wait_for_what_was_tried_before(
-    lab: WorkerLab, backend: Make, silent: Callable[[], int]
-) -> None:
+def test_a_removal_in_a_snapshot_does_not_wait_for_what_refuses(lab: WorkerLab, backend: Make) -> None:
     one, two = backend("one"), backend("two")
-    mute = endpoint(silent(), "t3")
+    refusing = endpoint(free_port(), "t3")
     lab.start()
-    lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"), endpoint(two.port, "t2"), mute)}))
+    lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"), endpoint(two.port, "t2"), refusing)}))
     # The whole plan is read again after that.
     lab.bus.command("FLUSHALL")
     lab.writer.fence(TOKEN)
     began = time.monotonic()
-    lab.until_runs(lab.serve({A: (endpoint(two.port, "t2"), mute)}))
+    lab.until_runs(lab.serve({A: (endpoint(two.port, "t2"), refusing)}))
     assert time.monotonic() - began < 0.9
     assert {ask(lab.port, A).text.split()[0] for _ in range(6)} == {"two"}
 
