@@ -258,6 +258,23 @@ def test_endpoints_that_are_refused_are_not_tried_for_ever(
     assert ask(lab.port, A).text.startswith("two")
 
 
+def test_a_host_that_a_start_refuses_counts_no_endpoints(
+    lab: WorkerLab, backend: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = backend("one")
+    many = tuple(endpoint(backend(f"m{n}").port, f"m{n}") for n in range(16))
+    lab.start()
+    lab.until_runs(lab.serve({A: many, B: (endpoint(one.port, "t1"),)}))
+    until(lambda: lab.outcome().endpoints == 17, "all are in use")
+    lab.stop()
+    monkeypatch.setattr(render, "zone_size", lambda _servers, _least: 32)
+    version = lab.serve({B: (endpoint(one.port, "t1"),)})
+    lab.start()
+    lab.until_runs(version)
+    assert lab.outcome().endpoints == 1
+    assert (status_of(lab.port, A), status_of(lab.port, B)) == (503, 200)
+
+
 def test_a_host_that_cannot_be_written_safely_harms_nobody(lab: WorkerLab, backend: Make) -> None:
     one = backend("one")
     lab.start()
