@@ -13,9 +13,7 @@ from support.pipeline import PREFIX, Pipeline
 from support.steps import away, interlock_json, kill_nginx
 
 
-@pytest.mark.parametrize(
-    ("kind", "more"), [("refuse", {"seconds": 60}), ("error", {"status": 500}), ("error", {"status": 503})]
-)
+@pytest.mark.parametrize(("kind", "more"), [("refuse", {"seconds": 60}), ("error", {"status": 500})])
 def test_docker_away_is_told_and_heals(pipeline: Pipeline, kind: str, more: dict[str, int]) -> None:
     pipeline.service("shop", replicas=2)
     pipeline.wait_effective("shop")
@@ -34,6 +32,21 @@ def test_docker_away_is_told_and_heals(pipeline: Pipeline, kind: str, more: dict
     pipeline.sim.set_labels("shop", {PREFIX + "hosts": "shop.test,store.test"})
     pipeline.wait_routed("store.test")
     pipeline.wait(lambda: pipeline.status().regions[0].watcher.stale_since is None, "healed")  # type: ignore[union-attr]
+
+
+def test_a_service_that_goes_between_two_reads_does_not_end_the_watcher(pipeline: Pipeline) -> None:
+    """Docker answers 404 to the tasks of a service that was there a moment ago."""
+    pipeline.service("gone")
+    pipeline.service("blog")
+    pipeline.wait_effective("gone", "blog")
+    pipeline.sim.fault("error", status=404, path="/tasks")
+    pipeline.sim.set_labels("blog", {PREFIX + "hosts": "blog.test,news.test"})
+    pipeline.sim.remove("gone")
+    pipeline.wait_unrouted("gone.test")
+    assert pipeline.get("blog.test").status == 200
+    pipeline.sim.clear()
+    pipeline.wait_routed("news.test")
+    assert "a thread failed" not in pipeline.log("watcher")
 
 
 @pytest.fixture(scope="module")

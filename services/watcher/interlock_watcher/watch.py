@@ -274,10 +274,24 @@ class Watch:
         except NotFound:
             self._apply(kind, ticket, lambda now: self.view.apply_absent(ticket, now, id_), read=(id_,))
             return
-        tasks, unreadable = source.tasks(id_) if is_interlock_service(raw.labels) else ((), frozenset())
+        try:
+            tasks, unreadable = source.tasks(id_) if is_interlock_service(raw.labels) else ((), frozenset())
+        except NotFound as error:
+            self._look_again(source, id_, kind, error)
+            return
         if unreadable:
             raise DockerRefused(f"Docker's reply for a task of service {id_} makes no sense")
         self._apply(kind, ticket, lambda now: self.view.apply_service(ticket, now, raw, tasks), read=(id_,))
+
+    def _look_again(self, source: DockerSource, id_: str, kind: CauseKind, error: NotFound) -> None:
+        """A service that went between the reads of itself and of its tasks; only a direct look says so."""
+        ticket = self._begin()
+        try:
+            source.service(id_)
+        except NotFound:
+            self._apply(kind, ticket, lambda now: self.view.apply_absent(ticket, now, id_), read=(id_,))
+        else:
+            raise DockerRefused(f"{error}; the service {id_} is there, though") from error
 
     def _put_off(self, id_: str, error: DockerError, spent: float) -> None:
         with self.lock:
