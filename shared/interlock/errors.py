@@ -9,6 +9,7 @@
     ├── BusError                   the bus could not be asked, or refused
     │   ├── BusUnavailable         no connection, a time-out, loading, read-only: may be repeated
     │   ├── BusFull                no memory left even after the logs were trimmed
+    │   ├── Corrupted             a key of ours holds something that we have not put there
     │   ├── Fenced                 a writer with a newer token has been here: stop acting, lease again
     │   └── Diverged               the partition is not what this writer last wrote: read it and replace
     ├── DockerError                the Docker Engine could not be asked, or refused
@@ -60,6 +61,10 @@ class BusUnavailable(BusError):
 
 class BusFull(BusError):
     """The bus has no memory left even after the logs were trimmed."""
+
+
+class Corrupted(BusError):
+    """A key of ours is of another type than ours; its writer puts it right, its readers take it for missing."""
 
 
 class Fenced(BusError):

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -25,7 +24,7 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from interlock.bus.scripts import Script
-from interlock.errors import BusError, BusFull, BusUnavailable, ConfigError, Diverged, Fenced
+from interlock.errors import BusError, BusFull, BusUnavailable, ConfigError, Corrupted, Diverged, Fenced
 
 WRITE_TIMEOUT = 5.0
 """Seconds. A writer that waits longer would outlive its lease anyway."""
@@ -50,20 +49,23 @@ class Bus:
     def connect(cls, url: str, *, name: str = "interlock") -> Bus:
         """A bus for a `redis://`, `rediss://` or `unix://` URL. Raises `ConfigError` for any other."""
         shown = without_password(url)
-        scheme = urlsplit(url).scheme
+        scheme = url.partition(":")[0].lower()
         if scheme not in {"redis", "rediss", "unix"}:
             raise ConfigError(
                 f"the bus URL {shown!r} has the scheme {scheme!r}: "
                 "give redis://host:6379/0, rediss://… or unix:///path.sock"
             )
         try:
-            return cls(url, name=name)
-        except ValueError:
+            bus = cls(url, name=name)
+            # A parameter that the client does not know is refused when it connects, not when it is made.
+            bus.check()
+        except (ValueError, TypeError):
             # The cause is left out on purpose: it quotes the part of the URL that it could not read.
             raise ConfigError(
                 f"the bus URL {shown!r} cannot be used: correct its host, port or database, and percent-encode what "
                 "is neither letter nor digit in its password"
             ) from None
+        return bus
 
     @staticmethod
     def _client(url: str, name: str, timeout: float) -> redis.Redis:
@@ -76,6 +78,11 @@ class Bus:
             # A repeated write would be a second write: who calls decides what may be repeated.
             retry=Retry(NoBackoff(), 0),
         )
+
+    def check(self) -> None:
+        """Makes a connection object without connecting it. Raises `TypeError` or `ValueError` for a bad parameter."""
+        pool = self._writes.connection_pool
+        pool.connection_class(**pool.connection_kwargs)
 
     def close(self) -> None:
         """Closes every connection."""
@@ -93,13 +100,16 @@ class Bus:
             return self._reads.execute_command(*args)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
 
     def pipeline(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
-        """Several commands in one round trip, without a transaction."""
+        """Several commands in one round trip, without a transaction; None for one that the server refused.
+
+        One partition's corrupted key is not to keep anybody from the others.
+        """
         with translated(self.url):
             pipe = self._writes.pipeline(transaction=False)
             for args in commands:
                 pipe.execute_command(*args)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-            answers: list[Any] = pipe.execute()
-            return answers
+            answers: list[Any] = pipe.execute(raise_on_error=False)
+            return [None if isinstance(answer, ResponseError) else answer for answer in answers]
 
     def run(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Any:
         """One atomic step. Raises `Fenced` and `Diverged` as the script says, and `OutOfMemory` as `BusFull`."""
@@ -151,6 +161,8 @@ def _refusal(url: str, error: ResponseError) -> BusError:
             return Fenced(f"a newer owner (epoch {rest}) has written; lease again before writing", seen=int(rest))
         case "DIVERGED":
             return Diverged(f"the partition {rest} is not what this writer last wrote; read it and replace")
+        case "WRONGTYPE":
+            return Corrupted(f"a key on the bus at {url} is not of our making: {text}")
         case "OOM":
             return BusFull(f"the bus at {url} has no memory left: {text}; raise maxmemory or shorten the retention")
         case _:

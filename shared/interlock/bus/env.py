@@ -28,4 +28,6 @@ class RegionEnv:
 
     def read(self) -> dict[str, bytes]:
         """All fields; empty where no watcher has written yet."""
-        return {name.decode(): value for name, value in self._bus.command("HGETALL", self._key).items()}
+        return {
+            name.decode("utf-8", "replace"): value for name, value in self._bus.command("HGETALL", self._key).items()
+        }

@@ -13,7 +13,7 @@ from typing import Any
 from interlock.bus.connection import MOST_BLOCK, Bus
 from interlock.bus.keys import Partition
 from interlock.bus.state import Entry, Snapshot, entry_of, snapshot_of, version_of
-from interlock.errors import BusError
+from interlock.errors import BusError, Corrupted
 from interlock.model.version import Version
 
 QUIET = 1.0
@@ -118,21 +118,34 @@ class Follower:
 
     def _end_of(self, partition: Partition) -> str:
         # A state that is missing may have left its log behind, and nothing in that leads to what will be written next.
-        newest = self._bus.command("XREVRANGE", partition.log, "+", "-", "COUNT", 1)
+        [newest] = self._bus.pipeline([("XREVRANGE", partition.log, "+", "-", "COUNT", 1)])
         return newest[0][0].decode() if newest else "0-0"
 
     def _entries(self, block: float) -> list[tuple[Partition, Update]]:
         names = {p.log.encode(): p for p in self._readings}
-        milliseconds = max(1, int(block * 1000))
-        answer = self._bus.blocking(
-            "XREAD", "COUNT", _COUNT, "BLOCK", milliseconds, "STREAMS",
-            *(p.log for p in self._readings), *(r.last_id for r in self._readings.values()),
-        )  # fmt: skip
+        try:
+            answer = self._read(list(self._readings), block)
+        except Corrupted:
+            answer = self._read(self._sound(), block)
         found: list[tuple[Partition, Update]] = []
         for name, raw_entries in _streams(answer):
             partition = names[name]
             found += [(partition, entry) for entry in self._follow(self._readings[partition], raw_entries)]
         return found
+
+    def _read(self, partitions: Sequence[Partition], block: float) -> Any:
+        if not partitions:
+            time.sleep(min(block, QUIET_UNKNOWN))
+            return None
+        return self._bus.blocking(
+            "XREAD", "COUNT", _COUNT, "BLOCK", max(1, int(block * 1000)), "STREAMS",
+            *(p.log for p in partitions), *(self._readings[p].last_id for p in partitions),
+        )  # fmt: skip
+
+    def _sound(self) -> list[Partition]:
+        # One log that is no stream must not keep us from the others; its writer will put it right.
+        kinds = self._bus.pipeline([("TYPE", p.log) for p in self._readings])
+        return [p for p, kind in zip(self._readings, kinds, strict=True) if kind in (b"stream", b"none")]
 
     def _follow(self, reading: _Reading, raw_entries: Sequence[Any]) -> list[Entry]:
         entries = []
@@ -159,7 +172,7 @@ class Follower:
         strayed: list[tuple[_Reading, Version | None]] = []
         for (_, reading), values in zip(due, answers, strict=True):
             reading.checked = now
-            here = version_of(*(v.decode() if v is not None else None for v in values))
+            here = version_of(*values) if values else None
             if here != reading.version:
                 strayed.append((reading, reading.version))
         if not strayed:

@@ -71,7 +71,7 @@ class Lease:
             self._token = None
             self.free_in = int(answer[2]) / 1000
             return None
-        self._token = Token(epoch=int(answer[1]), nonce=answer[2].decode())
+        self._token = Token(epoch=int(answer[1]), nonce=answer[2].decode("ascii", "replace"))
         self._last_epoch = self._token.epoch
         self._until = began + self._ttl
         return self._token

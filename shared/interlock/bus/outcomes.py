@@ -47,7 +47,7 @@ class Outcomes:
     def live(self, cluster: Cluster) -> list[Outcome]:
         """The outcomes of the proxies whose heartbeat is not over, sorted by proxy. Unreadable ones are left out."""
         now = self._bus.server_time()
-        answer = self._bus.command("HGETALL", keys.outcomes(cluster))
+        answer = self._bus.pipeline([("HGETALL", keys.outcomes(cluster))])[0] or {}
         found = []
         for value in answer.values():
             expires, _, frame = value.partition(b":")

@@ -20,7 +20,9 @@ class Registry:
 
     def clusters(self, region: str | None = None) -> tuple[Cluster, ...]:
         """All clusters, or those of one region, sorted."""
-        names = (Cluster.parse(field.decode()) for field in self._bus.command("HKEYS", CLUSTERS))
+        fields = (field.decode("ascii", "replace") for field in self._bus.command("HKEYS", CLUSTERS))
+        # What does not read back as itself was not written by us, and names no partition of ours.
+        names = (cluster for field in fields if str(cluster := Cluster.parse(field)) == field)
         return tuple(sorted(c for c in names if region is None or c.region == region))
 
     def register(self, cluster: Cluster) -> None:

@@ -5,6 +5,7 @@ The writer never trusts its memory after a doubt: `replace` diffs against the ha
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -14,7 +15,7 @@ import msgspec
 from interlock.bus.connection import Argument, Bus
 from interlock.bus.keys import MARK, Partition
 from interlock.bus.scripts import Script, load
-from interlock.errors import BusFull, BusUnavailable, Diverged, WireError
+from interlock.errors import BusFull, BusUnavailable, Corrupted, Diverged, WireError
 from interlock.model.version import Token, Version
 from interlock.wire import codec
 from interlock.wire.trail import Trail
@@ -25,6 +26,7 @@ MOST_FIELDS = 1_000
 MOST_BYTES = 4 * 1024 * 1024
 """Bytes of values that one script carries; a larger change is staged and renamed, so that the server never stalls."""
 
+_LOG_ID = re.compile(r"\d+-\d+")
 _STAGING_TTL_MS = 60_000
 _ENTRIES_WHEN_FULL = 16
 
@@ -63,7 +65,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """A partition's whole present. `version` None: the state is missing, which is *unknown* and never *empty*.
 
     `complete`: its writer has marked it so; nobody acts on a state that is not. `origin`: the version of the state that
-    this one was derived from. `log_id`: where a reader of the log goes on.
+    this one was derived from. `log_id`: where a reader of the log goes on. `nonce`: that mark as it stands, which need
+    not make sense.
     """
 
     fields: dict[str, bytes] = {}
@@ -71,39 +74,39 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool = False
     origin: Version | None = None
     log_id: str = "0-0"
+    nonce: bytes = b""
 
 
-def snapshot_of(raw: Mapping[bytes, bytes] | Sequence[bytes]) -> Snapshot:
-    """A snapshot from what HGETALL answered."""
+def snapshot_of(raw: Mapping[bytes, bytes] | Sequence[bytes] | None) -> Snapshot:
+    """A snapshot from what HGETALL answered; None, where the key is no hash, is a state that is missing."""
+    if raw is None:
+        return Snapshot()
     pairs = raw.items() if isinstance(raw, Mapping) else zip(raw[::2], raw[1::2], strict=True)
-    marks: dict[str, str] = {}
+    marks: dict[str, bytes] = {}
     fields: dict[str, bytes] = {}
     for name, value in pairs:
         text = name.decode("utf-8", "surrogateescape")
         if text.startswith(MARK):
-            marks[text] = value.decode("utf-8", "replace")
+            marks[text] = value
         else:
             fields[text] = value
+    log_id = marks.get("@log", b"").decode("ascii", "replace")
     return Snapshot(
         fields=fields,
         version=version_of(marks.get("@gen"), marks.get("@seq"), marks.get("@nonce")),
-        complete=marks.get("@complete") == "1",
-        origin=_parse_version(marks.get("@from", "")),
-        log_id=marks.get("@log", "0-0"),
+        complete=marks.get("@complete") == b"1",
+        origin=version_of(*marks.get("@from", b"").split(b" ", 2)),
+        log_id=log_id if _LOG_ID.fullmatch(log_id) else "0-0",
+        nonce=marks.get("@nonce", b""),
     )
 
 
-def version_of(generation: str | None, seq: str | None, nonce: str | None) -> Version | None:
-    """A version from its three marks; None unless all are there."""
-    if not generation or not seq or not nonce or not seq.isdecimal():
+def version_of(*marks: bytes | None) -> Version | None:
+    """A version from generation, sequence and nonce; None unless all three are there and make sense."""
+    texts = [mark.decode("ascii") if mark and mark.isascii() else "" for mark in marks]
+    if len(texts) != 3 or not all(texts) or not texts[1].isdecimal():
         return None
-    return Version(generation=generation, seq=int(seq), nonce=nonce)
-
-
-def _parse_version(text: str) -> Version | None:
-    generation, _, rest = text.partition(" ")
-    seq, _, nonce = rest.partition(" ")
-    return version_of(generation, seq, nonce)
+    return Version(generation=texts[0], seq=int(texts[1]), nonce=texts[2])
 
 
 def _format_version(version: Version | None) -> str:
@@ -114,7 +117,7 @@ def entry_of(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry | None:
     """A log entry from what XREAD answered; None where it cannot be read, which a reader answers with a resync."""
     get = fields.get
     schema = get(b"v", b"")
-    version = version_of(*(get(k, b"").decode("utf-8", "replace") for k in (b"gen", b"seq", b"nonce")))
+    version = version_of(get(b"gen"), get(b"seq"), get(b"nonce"))
     if version is None or not schema.isdigit() or int(schema) not in codec.READABLE:
         return None
     changes = []
@@ -152,12 +155,26 @@ class _Step:
         self.roomy: Script = load(name, roomy=True)
 
 
+_repair = load("repair", roomy=True)
 _write, _stage, _swap, _fence, _trim = _Step("write"), _Step("stage"), _Step("swap"), _Step("fence"), _Step("trim")
 
 
 def new_nonce() -> str:
     """A random name for one write (72 bits)."""
     return secrets.token_urlsafe(9)
+
+
+class _Write(msgspec.Struct, frozen=True, kw_only=True):
+    """One write: by whom, why, and on which state. `basis`: the nonce that must stand in the hash, empty for none."""
+
+    token: Token
+    trail: Trail
+    origin: Version | None
+    here: Version | None
+    basis: bytes
+    renew: bool = False
+    complete: bool = False
+    nonce: str
 
 
 class StateWriter:
@@ -188,22 +205,31 @@ class StateWriter:
 
     def read(self) -> Snapshot:
         """The state as it is. A writer that has written nothing yet goes by what it reads."""
-        snapshot = snapshot_of(self._bus.command("HGETALL", self.partition.state))
+        try:
+            snapshot = snapshot_of(self._bus.command("HGETALL", self.partition.state))
+        except Corrupted:
+            # Whoever may write here may also put it right; what is found then is a state that is missing.
+            self._put_right()
+            snapshot = Snapshot()
         if self._adopt:
             self._went_to(snapshot.version)
         return snapshot
 
     def fence(self, token: Token) -> None:
         """Shuts every former owner out, before the new one reads or lists anything. The hash is then read afresh."""
-        self._run(_fence, [self.partition.fence], [token.epoch, token.nonce])
+        try:
+            self._run(_fence, [self.partition.fence], [token.epoch, token.nonce])
+        except Corrupted:
+            self._put_right()
+            self._run(_fence, [self.partition.fence], [token.epoch, token.nonce])
         self._adopt = True
         self._known.clear()
         self.version = None
 
     def verify(self) -> bool:
         """Is the state still at the version that this writer wrote? One cheap read."""
-        values = self._bus.command("HMGET", self.partition.state, "@gen", "@seq", "@nonce")
-        have = version_of(*(v.decode() if v is not None else None for v in values))
+        [values] = self._bus.pipeline([("HMGET", self.partition.state, "@gen", "@seq", "@nonce")])
+        have = version_of(*values) if values else None
         return have is not None and have.same(self.version)
 
     def write(
@@ -217,17 +243,22 @@ class StateWriter:
             self.read()
         if self.version is None:
             raise Diverged(f"the partition {self.partition.state} is missing; replace it with the whole state")
-        if self._too_large(changes):
-            fields = self.read().fields
-            for field, value in changes.items():
-                if value is None:
-                    fields.pop(field, None)
-                else:
-                    fields[field] = value
-            return self._swap_in(
-                fields, self.version, token=token, trail=trail, origin=origin, renew=False, complete=""
-            )
-        return self._write(changes, self.version, token=token, trail=trail, origin=origin, renew=False, complete="")
+        step = _Write(
+            token=token, trail=trail, origin=origin, here=self.version, basis=self.version.nonce.encode(),
+            nonce=new_nonce(),
+        )  # fmt: skip
+        if not self._too_large(changes):
+            try:
+                return self._write(changes, step)
+            except Corrupted as error:
+                raise Diverged(f"{error}; replace it with the whole state") from error
+        fields = self.read().fields
+        for field, value in changes.items():
+            if value is None:
+                fields.pop(field, None)
+            else:
+                fields[field] = value
+        return self._swap_in(fields, step)
 
     def replace(
         self, fields: Mapping[str, bytes], *, token: Token, trail: Trail, origin: Version | None = None
@@ -237,102 +268,84 @@ class StateWriter:
         Begins a new generation where the hash is missing or this writer's last write is gone. None where the hash
         already held exactly this.
         """
+        try:
+            return self._replace(fields, token, trail, origin)
+        except Corrupted:
+            # It has been put right; what there was of the state is written over.
+            return self._replace(fields, token, trail, origin)
+
+    def _replace(
+        self, fields: Mapping[str, bytes], token: Token, trail: Trail, origin: Version | None
+    ) -> Version | None:
         snapshot = self.read()
         here = snapshot.version
-        renew = here is None or (not self._adopt and here.nonce not in self._known)
+        step = _Write(
+            token=token, trail=trail, origin=origin, here=here, basis=snapshot.nonce, complete=True, nonce=new_nonce(),
+            renew=here is None or (not self._adopt and here.nonce not in self._known),
+        )  # fmt: skip
         changes: dict[str, bytes | None] = {f: v for f, v in fields.items() if snapshot.fields.get(f) != v}
         changes |= dict.fromkeys(snapshot.fields.keys() - fields.keys())
-        if self._too_large(changes):
-            return self._swap_in(fields, here, token=token, trail=trail, origin=origin, renew=renew, complete="1")
-        return self._write(changes, here, token=token, trail=trail, origin=origin, renew=renew, complete="1")
+        return self._swap_in(fields, step) if self._too_large(changes) else self._write(changes, step)
+
+    def _put_right(self) -> None:
+        self._bus.run(_repair, self.partition_keys(), [])
 
     def _too_large(self, changes: Mapping[str, bytes | None]) -> bool:
         size = sum(len(v) for v in changes.values() if v)
         return len(changes) > self._most_fields or size > self._most_bytes
 
-    def _write(
-        self,
-        changes: Mapping[str, bytes | None],
-        here: Version | None,
-        *,
-        token: Token,
-        trail: Trail,
-        origin: Version | None,
-        renew: bool,
-        complete: str,
-    ) -> Version | None:
-        nonce = new_nonce()
-        args = [*self._head(here, nonce, token, trail, origin, renew=renew, complete=complete)]
+    def _write(self, changes: Mapping[str, bytes | None], step: _Write) -> Version | None:
+        args = self._head(step)
         for field, value in changes.items():
             args += [field.encode("utf-8", "surrogateescape"), value or b""]
-        return self._versioned(_write, [*self.partition_keys()], args, here, nonce)
+        return self._versioned(_write, self.partition_keys(), args, step)
 
-    def _swap_in(
-        self,
-        fields: Mapping[str, bytes],
-        here: Version | None,
-        *,
-        token: Token,
-        trail: Trail,
-        origin: Version | None,
-        renew: bool,
-        complete: str,
-    ) -> Version | None:
-        nonce = new_nonce()
-        staging = self.partition.staging(nonce)
+    def _swap_in(self, fields: Mapping[str, bytes], step: _Write) -> Version | None:
+        staging = self.partition.staging(step.nonce)
         keys = [staging, self.partition.fence]
         for part in _parts(fields, self._most_fields, self._most_bytes):
-            args: list[Argument] = [token.epoch, token.nonce, _STAGING_TTL_MS]
+            args: list[Argument] = [step.token.epoch, step.token.nonce, _STAGING_TTL_MS]
             for field, value in part:
                 args += [field.encode("utf-8", "surrogateescape"), value]
             self._run(_stage, keys, args)
-        head = self._head(here, nonce, token, trail, origin, renew=renew, complete=complete)
-        return self._versioned(_swap, [*self.partition_keys(), staging], [*head, len(fields)], here, nonce)
+        return self._versioned(_swap, (*self.partition_keys(), staging), [*self._head(step), len(fields)], step)
 
     def partition_keys(self) -> tuple[str, str, str]:
         """State, log, fence: the keys of every writing script, in its order."""
         return self.partition.state, self.partition.log, self.partition.fence
 
-    def _head(
-        self,
-        here: Version | None,
-        nonce: str,
-        token: Token,
-        trail: Trail,
-        origin: Version | None,
-        *,
-        renew: bool,
-        complete: str,
-    ) -> list[Argument]:
+    def _head(self, step: _Write) -> list[Argument]:
         return [
-            token.epoch,
-            token.nonce,
-            here.nonce if here else "",
-            nonce,
-            new_nonce() if renew else "",
-            complete,
-            _format_version(origin),
+            step.token.epoch,
+            step.token.nonce,
+            step.basis,
+            step.nonce,
+            new_nonce() if step.renew else "",
+            "1" if step.complete else "",
+            _format_version(step.origin),
             codec.SCHEMA,
-            codec.encode("trail", trail),
+            codec.encode("trail", step.trail),
             int(self._retention.seconds * 1000),
             self._retention.most_bytes,
         ]
 
-    def _versioned(
-        self, step: _Step, keys: Sequence[str], args: Sequence[Argument], here: Version | None, nonce: str
-    ) -> Version | None:
+    def _versioned(self, script: _Step, keys: Sequence[str], args: Sequence[Argument], step: _Write) -> Version | None:
         # A time-out does not tell whether the step was taken: both outcomes are then ours.
-        self._known.add(nonce)
+        self._known.add(step.nonce)
         try:
-            answer = self._run(step, keys, args)
+            answer = self._run(script, keys, args)
         except Diverged:
             self.version = None
             raise
+        except Corrupted:
+            self.version = None
+            self._put_right()
+            raise
         self._adopt = False
         if not answer:
-            self._went_to(here)
+            self._went_to(step.here)
             return None
-        version = version_of(*(part.decode() if isinstance(part, bytes) else str(part) for part in answer))
+        version = version_of(*answer)
         self._went_to(version)
         return version
 

@@ -126,7 +126,8 @@ def _routes(cluster: Cluster, plan: Plan) -> list[RouteView]:
 
 
 def _snapshot(bus: Bus, partition: keys.Partition) -> Snapshot:
-    return snapshot_of(bus.command("HGETALL", partition.state))
+    # A key that is not of our making is a state that is missing, and does not hide the other clusters.
+    return snapshot_of(bus.pipeline([("HGETALL", partition.state)])[0])
 
 
 def _region(bus: Bus, region: str, now: float) -> RegionView:

@@ -9,7 +9,7 @@ if ARGV[4] == '1' then
 end
 local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
-  local expires = tonumber(string.match(all[i + 1], '^(%d+):') or '0')
+  local expires = tonumber(string.match(all[i + 1], '^(%d+):') or '0') or 0
   if expires + tonumber(ARGV[7]) < t then redis.call('HDEL', KEYS[1], all[i]) end
 end
 return 1

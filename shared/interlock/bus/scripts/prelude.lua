@@ -3,7 +3,7 @@
 -- Refuses a smaller token than the partition has seen, and keeps a larger one. Answers an error reply or nil.
 local function fenced(key, epoch, nonce)
   local seen = redis.call('HMGET', key, 'epoch', 'nonce')
-  local top = tonumber(seen[1] or '0')
+  local top = (tonumber(seen[1] or '0') or 0)
   local mine = tonumber(epoch)
   if mine < top or (mine == top and seen[2] and seen[2] ~= nonce) then
     return redis.error_reply('FENCED ' .. string.format('%d', top))
@@ -22,7 +22,7 @@ end
 local function logged(log)
   local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
   if last then
-    for i = 1, #last[2], 2 do if last[2][i] == 'off' then return tonumber(last[2][i + 1]) end end
+    for i = 1, #last[2], 2 do if last[2][i] == 'off' then return tonumber(last[2][i + 1]) or 0 end end
   end
   return 0
 end
@@ -39,7 +39,7 @@ local function append(log, fields, size, off, age_ms, most_bytes)
   local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
   for i = 1, #first[2], 2 do
     if first[2][i] == 'off' then
-      local held = off - tonumber(first[2][i + 1]) + size
+      local held = off - (tonumber(first[2][i + 1]) or off) + size
       if held > most_bytes then
         local keep = math.floor(redis.call('XLEN', log) * most_bytes / held)
         redis.call('XTRIM', log, 'MAXLEN', '~', string.format('%d', math.max(keep, 1)))

@@ -11,7 +11,7 @@ local staged = redis.call('HLEN', KEYS[4])
 if staged ~= tonumber(ARGV[12]) then
   return redis.error_reply('STAGING ' .. staged .. ' of ' .. ARGV[12] .. ' fields')
 end
-local gen, seq = have[1], tonumber(have[2] or '0') + 1
+local gen, seq = have[1], (tonumber(have[2] or '0') or 0) + 1
 if ARGV[5] ~= '' then gen, seq = ARGV[5], 1 end
 if not gen then return redis.error_reply('DIVERGED ' .. KEYS[1]) end
 local complete = have[4] or ''
@@ -30,4 +30,4 @@ if complete ~= '' then redis.call('HSET', KEYS[4], '@complete', complete) end
 if origin ~= '' then redis.call('HSET', KEYS[4], '@from', origin) end
 redis.call('PERSIST', KEYS[4])
 redis.call('RENAME', KEYS[4], KEYS[1])
-return {gen, seq, ARGV[4]}
+return {gen, string.format('%d', seq), ARGV[4]}

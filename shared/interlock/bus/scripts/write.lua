@@ -17,7 +17,6 @@ for i = 12, #ARGV, 2 do
   local field, after = ARGV[i], ARGV[i + 1]
   local before = redis.call('HGET', KEYS[1], field) or ''
   if before ~= after then
-    if after == '' then redis.call('HDEL', KEYS[1], field) else redis.call('HSET', KEYS[1], field, after) end
     entry[#entry + 1] = 'f' .. n
     entry[#entry + 1] = field
     entry[#entry + 1] = 'b' .. n
@@ -28,13 +27,14 @@ for i = 12, #ARGV, 2 do
     n = n + 1
   end
 end
-if ARGV[7] ~= '' then redis.call('HSET', KEYS[1], '@from', ARGV[7]) end
-
 local complete = have[4] or ''
 if ARGV[6] ~= '' then complete = ARGV[6] end
-if n == 0 and ARGV[5] == '' and complete == (have[4] or '') then return {} end
+if n == 0 and ARGV[5] == '' and complete == (have[4] or '') then
+  if ARGV[7] ~= '' then redis.call('HSET', KEYS[1], '@from', ARGV[7]) end
+  return {}
+end
 
-local gen, seq = have[1], tonumber(have[2] or '0') + 1
+local gen, seq = have[1], (tonumber(have[2] or '0') or 0) + 1
 if ARGV[5] ~= '' then gen, seq = ARGV[5], 1 end
 local fields = {
   'v', ARGV[8], 'kind', 'delta', 'gen', gen, 'seq', string.format('%d', seq), 'nonce', ARGV[4], 'prev', ARGV[3],
@@ -42,7 +42,13 @@ local fields = {
 }
 for i = 1, #entry do fields[#fields + 1] = entry[i] end
 local id, off = append(KEYS[2], fields, size, tonumber(have[5] or ''), tonumber(ARGV[10]), tonumber(ARGV[11]))
+-- The log first: should it refuse, nothing has been changed.
+for i = 1, #entry, 6 do
+  local field, after = entry[i + 1], entry[i + 5]
+  if after == '' then redis.call('HDEL', KEYS[1], field) else redis.call('HSET', KEYS[1], field, after) end
+end
 redis.call('HSET', KEYS[1], '@gen', gen, '@seq', string.format('%d', seq), '@nonce', ARGV[4], '@log', id,
   '@off', string.format('%d', off))
 if complete ~= '' then redis.call('HSET', KEYS[1], '@complete', complete) end
-return {gen, seq, ARGV[4]}
+if ARGV[7] ~= '' then redis.call('HSET', KEYS[1], '@from', ARGV[7]) end
+return {gen, string.format('%d', seq), ARGV[4]}
