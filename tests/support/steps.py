@@ -105,7 +105,8 @@ def figures(what: str, report: LoadReport, more: str = "") -> str:
     """A line to print."""
     return (
         f"{what}: {report} · {report.posts} POST, {report.kept_alive} on kept connections,"
-        f" {report.after_idle} after idling · {report.proxy_retries} retried by the proxy"
+        f" {report.after_idle} after idling, {report.slow_bodies} slow bodies"
+        f" · {report.proxy_retries} retried by the proxy"
         f" · p50 {report.p50_ms:.1f} ms, p99 {report.p99_ms:.0f} ms" + (f" · {more}" if more else "")
     )
 

@@ -1,9 +1,9 @@
 """Steady load on a proxy, judged without mercy: for the demo's screen, the tests and the benchmarks.
 
 Load: at least a third POST with a body, half of the requests on kept-alive connections, some connections idle for
-seconds before they send. A failed request: an answer that no backend has sent, a refused or reset connection, or no
-answer within five seconds. The client never retries. Retries that the proxy made are counted apart: they are no
-evidence of draining.
+seconds before they send, some bodies that take seconds to arrive. A failed request: an answer that no backend has sent,
+a refused or reset connection, or no answer within five seconds. The client never retries. Retries that the proxy made
+are counted apart: they are no evidence of draining.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ ANSWER_WITHIN = 5.0
 Kind = Literal["fresh", "kept", "idle"]
 
 _IDLE_SHARE = 0.04
+_SLOW_SHARE = 0.03
+_SLOW_SECONDS = (0.3, 2.5)
 _POST_SHARE = 0.4
 _KEPT_SHARE = 0.55
 _IDLE_SECONDS = (1.0, 4.0)
@@ -52,6 +54,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     posts: int
     kept_alive: int
     after_idle: int
+    slow_bodies: int
     proxy_retries: int
     p50_ms: float
     p99_ms: float
@@ -139,6 +142,7 @@ class Load:
             posts=counts["posts"],
             kept_alive=counts["kept"] + counts["idle"],
             after_idle=counts["idle"],
+            slow_bodies=counts["slow"],
             proxy_retries=counts["retries"],
             p50_ms=_percentile(latencies, 0.5),
             p99_ms=_percentile(latencies, 0.99),
@@ -174,10 +178,10 @@ class Load:
         connection: _Connection | None = None
         try:
             connection, kind = await self._connection(kind)
+            slow = method == "POST" and self._random.random() < _SLOW_SHARE / _POST_SHARE
+            await self._send(connection, host, method, close=kind == "fresh", slow=slow)
             began = time.monotonic()
-            status, task, tries = await asyncio.wait_for(
-                self._exchange(connection, host, method, close=kind == "fresh"), ANSWER_WITHIN
-            )
+            status, task, tries = await asyncio.wait_for(self._receive(connection), ANSWER_WITHIN)
             # Whatever no backend has sent is a failure: a 404 of the proxy's own is a route that was lost.
             what = "" if task else f"status {status}"
         except TimeoutError:
@@ -222,16 +226,27 @@ class Load:
     async def _connect(self) -> _Connection:
         return _Connection(*await asyncio.wait_for(asyncio.open_connection(self.address, self.port), ANSWER_WITHIN))
 
-    async def _exchange(self, connection: _Connection, host: str, method: str, *, close: bool) -> tuple[int, str, int]:
+    async def _send(self, connection: _Connection, host: str, method: str, *, close: bool, slow: bool) -> None:
         http = connection.http
-        body = self._random.randbytes(self._random.randrange(1, 2000)) if method == "POST" else b""
+        body = self._random.randbytes(self._random.randrange(2, 2000)) if method == "POST" else b""
         headers = [("host", host), ("connection", "close" if close else "keep-alive")]
         if body:
             headers.append(("content-length", str(len(body))))
         data = http.send(h11.Request(method=method, target=self._path, headers=headers)) or b""
+        if slow:
+            with self._lock:
+                self._counts["slow"] += 1
+            connection.writer.write(data + (http.send(h11.Data(data=body[:1])) or b""))
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), self._random.uniform(*_SLOW_SECONDS))
+            body, data = body[1:], b""
         if body:
             data += http.send(h11.Data(data=body)) or b""
         connection.writer.write(data + (http.send(h11.EndOfMessage()) or b""))
+
+    async def _receive(self, connection: _Connection) -> tuple[int, str, int]:
+        """Status, the task that answered, and how many endpoints the proxy tried."""
+        http = connection.http
         status, task, tries = 0, "", 1
         while True:
             event = http.next_event()

@@ -45,6 +45,6 @@ def upstream_name(host: str, path: str = "/") -> str:
 
     A digest of the exact host and path is appended, since sanitising alone would let `a-b.c` and `a.b-c` collide.
     """
-    digest = hashlib.blake2s(f"{host}\n{path}".encode(), digest_size=4).hexdigest()
+    digest = hashlib.blake2s(f"{host}\n{path}".encode(), digest_size=8).hexdigest()
     plain = _PLAIN.sub("_", f"{host}{path}".lower()).strip("_")[:80]
     return f"{plain or 'default'}_{digest}"
