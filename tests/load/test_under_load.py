@@ -24,6 +24,8 @@ AT_LEAST = 200.0
 BEFORE, AFTER = 2.5, 1.0
 """Seconds of load before the change, so that connections have idled for some, and after it."""
 HOSTS = ("shop.test", "blog.test")
+ON_ITS_WAY = 0.1
+"""Seconds in which a request that the proxy had taken before it let go reaches its task, on a busy machine."""
 WATCHED_WITHIN = 0.6
 """Seconds within which the watcher is to have seen a task's desired state turn, on a busy machine."""
 
@@ -77,7 +79,7 @@ def nothing_fails(pipeline: Pipeline, what: str, *, drained: int) -> Iterator[No
         assert drain.let_go_at < truth["sigterm"], drain
         assert -0.01 <= drain.desired_at - truth["desired_off"] < WATCHED_WITHIN, (drain, truth)
         # The worker's word, by the tasks' own: once it has let go, nothing new comes.
-        late = [at for at in truth["after_desired"] if at > drain.let_go_at]
+        late = [at for at in truth["after_desired"] if at > drain.let_go_at + ON_ITS_WAY]
         assert late == [], f"{task} was asked {late[0] - drain.let_go_at:.3f} s after it was let go"
 
 
