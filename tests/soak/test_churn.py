@@ -65,9 +65,13 @@ class Churn:
         self.sim.scale(self.draw.choice(SERVICES), self.draw.randint(2, 6))
 
     def roll(self) -> None:
-        self.version += 1
+        name = self.draw.choice(SERVICES)
         order = self.draw.choice(["start-first", "stop-first"])
-        self.sim.update(self.draw.choice(SERVICES), env={"APP_VERSION": str(self.version)}, order=order)
+        if (self.sim.service(name).get("UpdateStatus") or {}).get("State") == "updating":
+            # Two updates at once may leave Swarm without a single task that listens, and then nobody can answer.
+            return
+        self.version += 1
+        self.sim.update(name, env={"APP_VERSION": str(self.version)}, order=order)
 
     def relabel(self) -> None:
         name = self.draw.choice(SERVICES)
@@ -90,7 +94,8 @@ class Churn:
         name = self.draw.choice(RESTARTED)
         self.story.append((time.time(), f"kill {name}"))
         self.pipeline.kill(name)
-        time.sleep(self.draw.uniform(0.2, 1.5))
+        # While no worker lives, nobody can let go of a task that is to stop: its supervisor has two seconds, not more.
+        time.sleep(self.draw.uniform(0.1, 0.3 if name == "extension" else 1.5))
         self.pipeline.start(name)
 
 
