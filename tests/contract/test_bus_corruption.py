@@ -1,4 +1,4 @@
-"""Whatever lies under our keys: nobody dies of it, the neighbours never notice, and the owner's next write puts it right."""
+"""Whatever lies under our keys: nobody dies of it, no neighbour notices, and the owner's next write puts it right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Docker's API over the SDK's low-level client: raw GETs, decoded by type. The only module that imports `docker`.
+"""Docker's API over the SDK's low-level client: raw GETs, decoded by type. It and `unix_transport` import `docker`.
 
 It reads and never writes. Every failure becomes DockerUnavailable, DockerRefused or NotFound, and a reply of the wrong
 shape is refused, never taken for an empty one. One source serves one thread, so that a slow listing delays nobody.
@@ -23,6 +23,7 @@ from docker.api.client import APIClient
 
 from interlock.errors import ConfigError, DockerFailed, DockerRefused, DockerUnavailable, NotFound
 from interlock_watcher.engine import Listing, RawEvent, RawNetwork, RawNode, RawService, RawTask
+from interlock_watcher.unix_transport import ClosingAdapter
 
 OLDEST, NEWEST = (1, 41), (1, 52)
 """API versions that we speak. The newest that both sides know is taken."""
@@ -189,6 +190,8 @@ class DockerSource:
     def _connected(self) -> APIClient:
         if self._client is None:
             client = APIClient(base_url=self.url, version="1.41", timeout=int(READ_TIMEOUT), tls=_tls_config(self._tls))
+            if self.url.startswith("unix://"):
+                client.mount("http+docker://", ClosingAdapter(self.url.replace("unix://", "http+unix://", 1)))
             try:
                 response = client.get(f"{client.base_url}/version", timeout=(CONNECT_TIMEOUT, READ_TIMEOUT))
                 with response:

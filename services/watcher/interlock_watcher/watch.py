@@ -148,8 +148,10 @@ class Watch:
             with self.lock:
                 ids, due = self._wanted(now)
                 cost = self.health.listing_cost
+                # Where listings fail, single reads are the only ones that may still answer.
+                listings_work = self.view.complete and self.health.failing_since is None
             others = self._read_hinted_others()
-            if settle.listing_is_cheaper(len(ids), self._read_cost, cost) and self.view.complete:
+            if listings_work and settle.listing_is_cheaper(len(ids), self._read_cost, cost):
                 self._list_instead(ids, cost)
             elif ids:
                 self._read_all(ids)
