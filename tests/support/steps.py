@@ -112,6 +112,6 @@ def figures(what: str, report: LoadReport, more: str = "") -> str:
 
 
 def failed_between(report: LoadReport) -> tuple[float, float] | None:
-    """First and last failure."""
-    times: Sequence[float] = sorted(failure.at for failure in report.failures)
+    """When the first and the last of the requests that failed began; one that began before a kill was in flight."""
+    times: Sequence[float] = sorted(failure.began for failure in report.failures)
     return (times[0], times[-1]) if times else None

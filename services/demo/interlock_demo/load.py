@@ -36,8 +36,12 @@ _LATENCIES_KEPT = 200_000
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """One failed request. `at`: Unix seconds; `what`: the status, or the error in a word or two."""
+    """One failed request. `what`: the status, or the error in a word or two. Times in Unix seconds.
 
+    `began`: when its first byte was about to be sent, or no connection was to be had; `at`: when it was given up.
+    """
+
+    began: float
     at: float
     host: str
     method: str
@@ -176,9 +180,11 @@ class Load:
         draw = self._random.random()
         kind: Kind = "idle" if draw < _IDLE_SHARE else "kept" if draw < _IDLE_SHARE + _KEPT_SHARE else "fresh"
         connection: _Connection | None = None
+        sent_at: float | None = None
         try:
             connection, kind = await self._connection(kind)
             slow = method == "POST" and self._random.random() < _SLOW_SHARE / _POST_SHARE
+            sent_at = time.time()
             await self._send(connection, host, method, close=kind == "fresh", slow=slow)
             began = time.monotonic()
             status, task, tries = await asyncio.wait_for(self._receive(connection), ANSWER_WITHIN)
@@ -199,7 +205,10 @@ class Load:
             self._counts["posts"] += method == "POST"
             self._counts[kind] += 1
             if what:
-                self._failures.append(Failure(at=time.time(), host=host, method=method, kind=kind, what=what))
+                now = time.time()
+                self._failures.append(
+                    Failure(began=sent_at or now, at=now, host=host, method=method, kind=kind, what=what)
+                )
 
     async def _connection(self, kind: Kind) -> tuple[_Connection, Kind]:
         if kind == "fresh":
