@@ -7,9 +7,10 @@ the bus it replaces, which compares with what the bus holds and not with memory.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from interlock.bus import keys
 from interlock.bus.connection import Bus
@@ -17,7 +18,7 @@ from interlock.bus.env import RegionEnv
 from interlock.bus.lease import LeaseKeeper
 from interlock.bus.registry import Registry
 from interlock.bus.state import StateWriter
-from interlock.errors import BusError, Diverged, Fenced
+from interlock.errors import BusError, BusUnavailable, Diverged, Fenced
 from interlock.model.names import Cluster
 from interlock.model.region import WatcherStatus
 from interlock.model.version import Token
@@ -31,6 +32,11 @@ from interlock_watcher.watch import Watch
 
 STATUS_EVERY = 1.0
 _RETRY, _RETRY_MOST = 0.2, 1.0
+_OUTBID = 0.05
+
+
+class _Refused(BusError):
+    """The bus refused what was to be written for one cluster or more; the others have been written."""
 
 
 class Publisher:
@@ -101,6 +107,7 @@ class Publisher:
             self._count("fenced")
             self._forget_term()
             self.leases.outbid(self._lease_key, error.seen)
+            self._stop.wait(_OUTBID)
         except BusError as error:
             if not self._doubt:
                 self._log.warning("the bus cannot be written; going on with what is known", error=str(error))
@@ -130,12 +137,14 @@ class Publisher:
 
     def _begin_term(self, token: Token) -> None:
         self._forget_term()
-        for cluster in self._registry.clusters(self._region):
-            writer = self._writer(cluster)
-            writer.fence(token)
-            # Since when tasks drain is the one thing that Docker cannot tell us again.
-            services, _ = read_services(writer.read().fields)
-            self._watch.seed_drains(services.values())
+        with contextlib.suppress(_Refused), self._apart() as apart:
+            for cluster in self._registry.clusters(self._region):
+                with apart(cluster):
+                    writer = self._writer(cluster)
+                    writer.fence(token)
+                    # Since when tasks drain is the one thing that Docker cannot tell us again.
+                    services, _ = read_services(writer.read().fields)
+                    self._watch.seed_drains(services.values())
         self._acting = token
         self._awaited = self._watch.request_listing()
         self._count("terms")
@@ -157,11 +166,17 @@ class Publisher:
         for cluster in whole.keys() - known:
             self._registry.register(cluster)
         clusters = sorted(known | whole.keys() | self._writers.keys())
-        held = {cluster: self._writer(cluster).read().fields for cluster in clusters}
-        for cluster, changes in placement.arrivals(whole, held).items():
-            self._write(cluster, changes, whole[cluster], token, trail)
-        for cluster in clusters:
-            self._replace(cluster, whole.get(cluster, {}), token, trail)
+        held: dict[Cluster, dict[str, bytes]] = {}
+        with self._apart() as apart:
+            for cluster in clusters:
+                with apart(cluster):
+                    held[cluster] = self._writer(cluster).read().fields
+            for cluster, changes in placement.arrivals(whole, held).items():
+                with apart(cluster):
+                    self._write(cluster, changes, whole[cluster], token, trail)
+            for cluster in clusters:
+                with apart(cluster):
+                    self._replace(cluster, whole.get(cluster, {}), token, trail)
         self._placed = {id_: cluster for cluster, fields in whole.items() for id_ in fields}
         self._doubt = False
 
@@ -172,12 +187,33 @@ class Publisher:
         # Whatever fails from here on is made good by replacing everything.
         self._doubt = True
         present = self._watch.present(trails)
-        for step in placement.steps(self._region, present, trails, self._placed):
-            if step.cluster not in self._writers:
-                self._registry.register(step.cluster)
-            self._write(step.cluster, step.changes, None, token, step.trail)
-            self._place(step)
+        with self._apart() as apart:
+            for step in placement.steps(self._region, present, trails, self._placed):
+                with apart(step.cluster):
+                    if step.cluster not in self._writers:
+                        self._registry.register(step.cluster)
+                    self._write(step.cluster, step.changes, None, token, step.trail)
+                    self._place(step)
         self._doubt = False
+
+    @contextlib.contextmanager
+    def _apart(self) -> Iterator[Callable[[Cluster], contextlib.AbstractContextManager[None]]]:
+        """Clusters one by one: what the bus refuses for one is logged, hinders no other, and is raised last."""
+        refused: list[BusError] = []
+
+        @contextlib.contextmanager
+        def one(cluster: Cluster) -> Iterator[None]:
+            try:
+                yield
+            except (BusUnavailable, Fenced):
+                raise
+            except BusError as error:
+                self._log.warning("the bus refuses a cluster; the others go on", cluster=str(cluster), error=str(error))
+                refused.append(error)
+
+        yield one
+        if refused:
+            raise _Refused(str(refused[0])) from refused[0]
 
     def _place(self, step: placement.Step) -> None:
         for id_, data in step.changes.items():
@@ -219,12 +255,16 @@ class Publisher:
     def _verify(self, token: Token) -> None:
         if not self._inbox.take_listed():
             return
-        for cluster, writer in self._writers.items():
-            if not writer.verify():
-                self._log.warning("the bus does not hold what was written; replacing", cluster=str(cluster))
-                self._count("diverged")
-                self._registry.register(cluster)
-                self._replace(cluster, self._published(cluster), token, self._trail("resync", "not what was written"))
+        with self._apart() as apart:
+            for cluster, writer in self._writers.items():
+                with apart(cluster):
+                    if writer.verify():
+                        continue
+                    self._log.warning("the bus does not hold what was written; replacing", cluster=str(cluster))
+                    self._count("diverged")
+                    self._registry.register(cluster)
+                    trail = self._trail("resync", "not what was written")
+                    self._replace(cluster, self._published(cluster), token, trail)
 
     def _tell(self, token: Token) -> None:
         status = self._status(self.leases.owner, self.counters)

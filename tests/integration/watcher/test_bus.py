@@ -272,3 +272,29 @@ def test_nothing_is_written_without_the_fence_of_the_term(sim: SimulatorClient, 
     late.read()
     with pytest.raises(Fenced):
         late.write({"x": b"y"}, token=Token(epoch=1, nonce="old"), trail=Trail())
+
+
+def test_a_cluster_that_the_bus_refuses_keeps_no_other_waiting(
+    sim: SimulatorClient, server: Server, view: BusView
+) -> None:
+    """East's log takes nothing any more; west is written all the same, in changes, in listings and in a new term."""
+    for name in ("east", "west"):
+        sim.create_service(name, labels={**SHOP, CLUSTER: name}, replicas=1, networks=["web"])
+        sim.wait_converged(name)
+
+    def replicas() -> int | None:
+        service = view.services("west").get("west")
+        return service.replicas if service else None
+
+    with running_watcher(sim.docker_url, server.url, poll_interval=2.0):
+        until("west is published", lambda: replicas() == 1)
+        log = keys.services(Cluster("default", "east")).log
+        view.bus.command("XADD", log, "18446744073709551615-18446744073709551615", "the", "end")
+        sim.scale("east", 2)
+        sim.scale("west", 2)
+        until("west's change is published", lambda: replicas() == 2)
+        sim.scale("west", 3)
+        until("and the next", lambda: replicas() == 3)
+    with running_watcher(sim.docker_url, server.url):
+        sim.scale("west", 4)
+        until("in a new term too", lambda: replicas() == 4)
