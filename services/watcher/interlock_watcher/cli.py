@@ -75,6 +75,8 @@ def main(
 
     if not common.bus:
         raise ConfigError("no bus: give --bus URL, INTERLOCK_BUS or BusURL in config.toml")
+    if not common.region:
+        raise ConfigError("the region is empty: give --region NAME (or INTERLOCK_REGION), or leave it out")
     if poll_interval < POLL_FLOOR:
         get_logger(service="watcher").warning("the poll interval is raised to 2s", given=poll_interval)
         poll_interval = POLL_FLOOR

@@ -101,6 +101,7 @@ class LeaseKeeper:
         self._unwanted: list[Lease] = []
         self._told: dict[str, Token | None] = {}
         self._floor: dict[str, int] = {}
+        self._failing: set[str] = set()
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="leases", daemon=True)
@@ -177,7 +178,11 @@ class LeaseKeeper:
         try:
             lease.acquire(self._floor.get(lease.key, 0))
         except BusError as error:
-            structlog.get_logger().warning("lease not renewed", key=lease.key, error=str(error))
+            if lease.key not in self._failing:
+                structlog.get_logger().warning("lease not renewed; trying on", key=lease.key, error=str(error))
+            self._failing.add(lease.key)
+        else:
+            self._failing.discard(lease.key)
         token = lease.token
         with self._lock:
             if lease.key not in self._leases or self._told.get(lease.key) == token:
