@@ -8,7 +8,7 @@ import msgspec
 
 from interlock.errors import ConfigError
 
-KEEPALIVE_MIN_TIMEOUT = "1s"
+KEEPALIVE_MIN_TIMEOUT = "5s"
 """How long an idle connection outlives its worker's end, so that a client which is just sending does not meet a reset.
 
 A request that comes in that time is handed over to the newest generation, so it does not delay letting an endpoint go;
