@@ -31,6 +31,7 @@ class Copy:
         self.partition = partition
         self.fields: dict[str, bytes] | None = None
         self.complete = False
+        self.told: list[dict[str, bytes] | None] = []
         self.snapshots = 0
         self.entries = 0
 
@@ -40,6 +41,7 @@ class Copy:
             if isinstance(update, Snapshot):
                 self.snapshots += 1
                 self.fields = dict(update.fields) if update.version else None
+                self.told.append(self.fields and dict(self.fields))
                 continue
             self.entries += 1
             assert self.fields is not None
@@ -49,6 +51,7 @@ class Copy:
                     del self.fields[change.field]
                 else:
                     self.fields[change.field] = change.after
+            self.told.append(dict(self.fields))
 
     def until(self, fields: dict[str, bytes] | None, within: float = 5.0) -> None:
         deadline = time.monotonic() + within
@@ -109,11 +112,107 @@ def test_an_older_dump_restored_is_noticed_in_silence_and_healed(bus: Bus) -> No
     for n in range(5):
         write(writer, a=b"new %d" % n)
     copy.until({"a": b"new 4"})
-    for key, dump in dumps.items():
-        bus.command("RESTORE", key, 0, dump, "REPLACE")
-    copy.until({"a": b"1"})
+    restore(bus, dumps)
+    copy.until(None)
     replace(writer, a=b"new 4")
     copy.until({"a": b"new 4"})
+    assert {"a": b"1"} not in copy.told
+
+
+def dump_of(bus: Bus) -> dict[str, bytes]:
+    return {key: bus.command("DUMP", key) for key in (HERE.state, HERE.log, HERE.fence)}
+
+
+def restore(bus: Bus, dumps: dict[str, bytes]) -> None:
+    for key, dump in dumps.items():
+        bus.command("RESTORE", key, 0, dump, "REPLACE")
+
+
+def test_an_older_state_is_unknown_until_its_owner_has_written_again(bus: Bus) -> None:
+    """However long nobody writes, across the reader's reconnects, and though it is marked complete."""
+    writer, copy = StateWriter(bus, HERE), Copy(bus)
+    replace(writer, a=b"1")
+    dumps = dump_of(bus)
+    write(writer, a=b"2")
+    copy.until({"a": b"2"})
+    restore(bus, dumps)
+    copy.until(None)
+    deadline = time.monotonic() + 1.5
+    while time.monotonic() < deadline:
+        copy.follower.resync(HERE)
+        copy.poll()
+        assert copy.fields is None
+        assert not copy.complete
+    replace(writer, a=b"3")
+    copy.until({"a": b"3"}, within=1.0)
+
+
+def test_a_new_owner_that_finds_the_older_state_right_confirms_it(bus: Bus) -> None:
+    writer, copy = StateWriter(bus, HERE), Copy(bus)
+    replace(writer, a=b"1")
+    dumps = dump_of(bus)
+    for n in range(3):
+        write(writer, a=b"%d" % n)
+    copy.until({"a": b"2"})
+    restore(bus, dumps)
+    copy.until(None)
+    other, token = StateWriter(bus, HERE), Token(epoch=11, nonce="eleven")
+    other.fence(token)
+    other.replace({"a": b"1"}, token=token, trail=Trail())
+    copy.until({"a": b"1"}, within=1.0)
+
+
+def test_a_generation_that_was_left_does_not_come_back(bus: Bus) -> None:
+    writer, copy = StateWriter(bus, HERE), Copy(bus)
+    replace(writer, a=b"1")
+    for n in range(5):
+        write(writer, a=b"first %d" % n)
+    copy.until({"a": b"first 4"})
+    dumps = dump_of(bus)
+    bus.command("FLUSHALL")
+    replace(writer, a=b"second")
+    copy.until({"a": b"second"})
+    restore(bus, dumps)
+    copy.until(None)
+    assert copy.told[-1] is None
+    replace(writer, a=b"third")
+    copy.until({"a": b"third"})
+    assert copy.told.count({"a": b"first 4"}) == 1
+
+
+def test_a_state_of_an_earlier_term_that_the_reader_never_saw_is_older_too(bus: Bus) -> None:
+    writer = StateWriter(bus, HERE)
+    replace(writer, a=b"last month")
+    dumps = dump_of(bus)
+    bus.command("FLUSHALL")
+    later = Token(epoch=20, nonce="twenty")
+    now, copy = StateWriter(bus, HERE), Copy(bus)
+    now.replace({"a": b"today"}, token=later, trail=Trail())
+    copy.until({"a": b"today"})
+    restore(bus, dumps)
+    copy.until(None)
+    assert {"a": b"last month"} not in copy.told
+
+
+def test_a_reader_that_takes_anothers_place_does_not_go_back_either(bus: Bus) -> None:
+    writer, copy = StateWriter(bus, HERE), Copy(bus)
+    replace(writer, a=b"1")
+    dumps = dump_of(bus)
+    write(writer, a=b"2")
+    copy.until({"a": b"2"})
+    restore(bus, dumps)
+    heir = Copy(bus)
+    heir.follower = Follower(bus, [HERE], newest=writer.version)
+    heir.poll(0.3)
+    assert heir.told == [None]
+    copy.follower.drop(HERE)
+    copy.follower.add(HERE)
+    copy.told.clear()
+    copy.poll(0.3)
+    assert copy.told == [None]
+    replace(writer, a=b"3")
+    heir.until({"a": b"3"})
+    copy.until({"a": b"3"})
 
 
 def test_history_rewritten_to_the_same_length_is_noticed(bus: Bus) -> None:

@@ -78,6 +78,20 @@ def test_what_does_not_differ_is_not_written(bus: Bus) -> None:
     assert len(entries(bus)) == 1
 
 
+def test_the_first_replacement_of_a_term_is_written_even_where_nothing_differs(bus: Bus) -> None:
+    """It confirms what was found, for readers that hold it back as older than what they have."""
+    begun(bus, {"a": b"1"})
+    token = Token(epoch=12, nonce="twelve")
+    new = StateWriter(bus, HERE)
+    new.fence(token)
+    version = new.replace({"a": b"1"}, token=token, trail=TRAIL)
+    assert version is not None
+    assert (version.seq, version.epoch) == (2, 12)
+    assert new.read().version == version
+    assert [(e.version.epoch, len(e.changes)) for e in entries(bus)] == [(10, 1), (12, 0)]
+    assert new.replace({"a": b"1"}, token=token, trail=TRAIL) is None
+
+
 def test_replacing_removes_what_is_gone_and_keeps_the_generation(bus: Bus) -> None:
     writer = begun(bus, {"a": b"1", "b": b"1"})
     generation = writer.version.generation
@@ -285,6 +299,7 @@ def test_a_writer_that_found_nothing_to_write_goes_by_what_it_found(bus: Bus) ->
     token = Token(epoch=12, nonce="twelve")
     new = StateWriter(bus, HERE)
     new.fence(token)
+    new.replace({"a": b"2"}, token=token, trail=TRAIL)
     assert new.replace({"a": b"2"}, token=token, trail=TRAIL) is None
     bus.command("RESTORE", HERE.state, 0, dump, "REPLACE")
     assert not new.verify()

@@ -93,9 +93,11 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
         stop_proxy=not options.keep_proxy,
     )
     stop = lifecycle.stop
+    # Before the worker writes it: what was last good before us must not be gone back on.
+    newest = last_good.version()
     lifecycle.spawn("worker", lambda: worker.run(stop))
     lifecycle.spawn("prober", lambda: prober.run(worker.probed, stop))
-    lifecycle.spawn("intake", lambda: follow(bus, options.cluster, worker.tell, stop))
+    lifecycle.spawn("intake", lambda: follow(bus, options.cluster, worker.tell, stop, newest=newest))
     lifecycle.spawn("herald", lambda: herald.run(stop))
     get_logger(service="extension").info(
         "serving", cluster=str(options.cluster), proxy=options.proxy_id, listen=list(options.listen)

@@ -42,9 +42,16 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
     update: Snapshot | Entry
 
 
-def follow(bus: Bus, cluster: Cluster, tell: Callable[[Lost | News], None], stop: threading.Event) -> None:
-    """Tell all news of the cluster's plan until stop."""
-    follower = Follower(bus, [keys.plan(cluster)])
+def follow(
+    bus: Bus,
+    cluster: Cluster,
+    tell: Callable[[Lost | News], None],
+    stop: threading.Event,
+    *,
+    newest: Version | None = None,
+) -> None:
+    """Tell all news of the cluster's plan until stop. `newest`: the version that was last good."""
+    follower = Follower(bus, [keys.plan(cluster)], newest=newest)
     while not stop.is_set():
         try:
             for _, update in follower.poll(_POLL):
@@ -87,7 +94,8 @@ class Intake:
         """Apply a piece of news to the copy; None where the plan is unknown."""
         update = news.update
         if update.version is None or not update.complete:
-            self.lose(news.at, "the plan is missing or not complete on the bus; what runs stays")
+            doubt = (isinstance(update, Snapshot) and update.doubt) or "the plan is missing or not complete on the bus"
+            self.lose(news.at, f"{doubt}; what runs stays")
             return None
         self.stale_since, self.stale_reason = None, ""
         self.version = update.version

@@ -138,7 +138,7 @@ class ClusterPlanner:
         self._complete = snapshot.complete and snapshot.version is not None
         self._origin = snapshot.version
         if snapshot.version is None:
-            self._log.info("services unknown, waiting for the watcher")
+            self._log.info("services unknown, waiting for the watcher", why=snapshot.doubt or "missing on the bus")
             return
         services, refused = _readable(snapshot.fields)
         before = self._plan

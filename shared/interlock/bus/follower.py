@@ -2,6 +2,9 @@
 
 Doubt is: another generation, a gap, a wrong predecessor, a staged state, an entry that cannot be read, a connection
 error, and silence — a log that was cut short or restored reads as silence, so a quiet reader compares with the hash.
+
+A reader never goes back: a state that is older than what it has (a dump was restored, a failover lost the last writes)
+is told as unknown until its owner has written again, which an owner does as soon as it notices, and in every new term.
 """
 
 from __future__ import annotations
@@ -10,9 +13,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from interlock.bus.connection import MOST_BLOCK, Bus
 from interlock.bus.keys import Partition
-from interlock.bus.state import Entry, Snapshot, entry_of, snapshot_of, version_of
+from interlock.bus.state import VERSION_MARKS, Entry, Snapshot, entry_of, snapshot_of, version_of
 from interlock.errors import BusError, Corrupted
 from interlock.model.version import Version
 
@@ -22,24 +27,62 @@ QUIET = 1.0
 QUIET_UNKNOWN = 0.25
 """The same while the state is missing: somebody waits for it."""
 
+OLDER = "what is on the bus is older than what was read before; waiting for its owner to confirm or replace it"
+
 _COUNT = 64
+_GENERATIONS = 64
 
 Update = Snapshot | Entry
 
 
 class _Reading:
-    """Where the reader of one partition is."""
+    """Where the reader of one partition is. `version`: of what it told last; `newest`: the newest that it ever told."""
 
-    __slots__ = ("checked", "last_id", "synced", "version")
+    __slots__ = ("checked", "held", "last_id", "left", "newest", "synced", "version")
 
     def __init__(self) -> None:
         self.synced = False
         self.version: Version | None = None
+        self.newest: Version | None = None
+        self.left: list[str] = []
+        self.held: Version | None = None
         self.last_id = "0-0"
         self.checked = 0.0
 
-    def at(self, snapshot: Snapshot, now: float) -> None:
-        self.synced, self.version, self.last_id, self.checked = True, snapshot.version, snapshot.log_id, now
+    def at(self, snapshot: Snapshot, now: float) -> Snapshot:
+        """Go on from this snapshot; answers what is to be told of it."""
+        self.synced, self.last_id, self.checked = True, snapshot.log_id, now
+        version = snapshot.version
+        if version and self._older(version):
+            self.version, self.held = None, version
+            return msgspec.structs.replace(snapshot, fields={}, version=None, complete=False, doubt=OLDER)
+        self.version, self.held = version, None
+        if version:
+            self._advance(version)
+        return snapshot
+
+    def step(self, entry: Entry, now: float) -> None:
+        """Go on from this entry, which follows."""
+        self.version, self.checked = entry.version, now
+        self._advance(entry.version)
+
+    def _advance(self, version: Version) -> None:
+        if self.newest and self.newest.generation != version.generation:
+            self.left = [*self.left[-_GENERATIONS:], self.newest.generation]
+        self.newest = version
+
+    def _older(self, version: Version) -> bool:
+        # Whatever an owner writes on top of the older state says that it has seen it.
+        newest = self.newest
+        if newest is None or (self.held and not version.same(self.held)) or version.epoch > newest.epoch:
+            return False
+        if version.generation == newest.generation:
+            return version.seq < newest.seq
+        return version.epoch < newest.epoch or version.generation in self.left
+
+    def differs(self, here: Version | None) -> bool:
+        """Is the hash, which has this version, another than what was read of it?"""
+        return here != (self.held or self.version)
 
     def follows(self, entry: Entry) -> bool:
         here = self.version
@@ -53,23 +96,38 @@ class _Reading:
 
 
 class Follower:
-    """Follows any number of partitions with one blocking read. For one thread; `add` and `drop` between polls."""
+    """Follows any number of partitions with one blocking read. For one thread; `add` and `drop` between polls.
+
+    `newest`: what an earlier reader, whose place this one takes, had got to.
+    """
 
     def __init__(
-        self, bus: Bus, partitions: Iterable[Partition] = (), *, clock: Callable[[], float] = time.monotonic
+        self,
+        bus: Bus,
+        partitions: Iterable[Partition] = (),
+        *,
+        newest: Version | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bus = bus
         self._clock = clock
         self._readings: dict[Partition, _Reading] = {p: _Reading() for p in partitions}
+        for reading in self._readings.values():
+            reading.newest = newest
+        self._dropped: dict[Partition, _Reading] = {}
         self.resyncs = 0
 
     def add(self, partition: Partition) -> None:
-        """Follow this one too; its snapshot comes with the next poll."""
-        self._readings.setdefault(partition, _Reading())
+        """Follow this one too, or again; its snapshot comes with the next poll."""
+        if partition not in self._readings:
+            self._readings[partition] = self._dropped.pop(partition, _Reading())
 
     def drop(self, partition: Partition) -> None:
-        """Follow this one no more."""
-        self._readings.pop(partition, None)
+        """Follow this one no more. How far it had got is remembered: it must not go back when it is added again."""
+        reading = self._readings.pop(partition, None)
+        if reading:
+            reading.synced = False
+            self._dropped[partition] = reading
 
     def resync(self, partition: Partition) -> None:
         """Read this one's snapshot anew at the next poll."""
@@ -108,10 +166,10 @@ class Follower:
             return []
         found: list[tuple[Partition, Update]] = []
         for partition, raw in zip(behind, self._bus.pipeline([("HGETALL", p.state) for p in behind]), strict=True):
-            snapshot = snapshot_of(raw)
-            self._readings[partition].at(snapshot, self._clock())
+            reading = self._readings[partition]
+            snapshot = reading.at(snapshot_of(raw), self._clock())
             if snapshot.version is None:
-                self._readings[partition].last_id = self._end_of(partition)
+                reading.last_id = self._end_of(partition)
             self.resyncs += 1
             found.append((partition, snapshot))
         return found
@@ -155,7 +213,7 @@ class Follower:
             if entry is None or not reading.follows(entry):
                 reading.synced = False
                 break
-            reading.version, reading.checked = entry.version, self._clock()
+            reading.step(entry, self._clock())
             entries.append(entry)
         return entries
 
@@ -168,12 +226,12 @@ class Follower:
         due = [(p, r) for p, r in self._readings.items() if r.synced and now - r.checked >= _quiet(r)]
         if not due:
             return []
-        answers = self._bus.pipeline([("HMGET", p.state, "@gen", "@seq", "@nonce") for p, _ in due])
+        answers = self._bus.pipeline([("HMGET", p.state, *VERSION_MARKS) for p, _ in due])
         strayed: list[tuple[_Reading, Version | None]] = []
         for (_, reading), values in zip(due, answers, strict=True):
             reading.checked = now
             here = version_of(*values) if values else None
-            if here != reading.version:
+            if reading.differs(here):
                 strayed.append((reading, reading.version))
         if not strayed:
             return []

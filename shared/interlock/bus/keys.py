@@ -14,7 +14,7 @@
 
 Marks in a state hash: `@gen @seq @nonce` the version, `@complete` = 1 once a whole listing has been written, `@from`
 the version of the state that this one was derived from, `@log` the id of the log's entry for this version, `@off` the
-bytes logged so far.
+bytes logged so far, `@epoch` that of the token it was written with.
 """
 
 from __future__ import annotations

@@ -26,6 +26,9 @@ MOST_FIELDS = 1_000
 MOST_BYTES = 4 * 1024 * 1024
 """Bytes of values that one script carries; a larger change is staged and renamed, so that the server never stalls."""
 
+VERSION_MARKS = ("@gen", "@seq", "@nonce", "@epoch")
+"""The marks of a state hash that `version_of` makes a version of."""
+
 _LOG_ID = re.compile(r"\d+-\d+")
 _STAGING_TTL_MS = 60_000
 _ENTRIES_WHEN_FULL = 16
@@ -66,7 +69,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     `complete`: its writer has marked it so; nobody acts on a state that is not. `origin`: the version of the state that
     this one was derived from. `log_id`: where a reader of the log goes on. `nonce`: that mark as it stands, which need
-    not make sense.
+    not make sense. `doubt`: why a state that is there is not to be used.
     """
 
     fields: dict[str, bytes] = {}
@@ -75,6 +78,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     origin: Version | None = None
     log_id: str = "0-0"
     nonce: bytes = b""
+    doubt: str = ""
 
 
 def snapshot_of(raw: Mapping[bytes, bytes] | Sequence[bytes] | None) -> Snapshot:
@@ -93,31 +97,38 @@ def snapshot_of(raw: Mapping[bytes, bytes] | Sequence[bytes] | None) -> Snapshot
     log_id = marks.get("@log", b"").decode("ascii", "replace")
     return Snapshot(
         fields=fields,
-        version=version_of(marks.get("@gen"), marks.get("@seq"), marks.get("@nonce")),
+        version=version_of(*map(marks.get, VERSION_MARKS)),
         complete=marks.get("@complete") == b"1",
-        origin=version_of(*marks.get("@from", b"").split(b" ", 2)),
+        origin=version_of(*marks.get("@from", b"").split(b" ")),
         log_id=log_id if _LOG_ID.fullmatch(log_id) else "0-0",
         nonce=marks.get("@nonce", b""),
     )
 
 
-def version_of(*marks: bytes | None) -> Version | None:
-    """A version from generation, sequence and nonce; None unless all three are there and make sense."""
-    texts = [mark.decode("ascii") if mark and mark.isascii() else "" for mark in marks]
-    if len(texts) != 3 or not all(texts) or not texts[1].isdecimal():
+def version_of(
+    generation: bytes | None = None,
+    seq: bytes | None = None,
+    nonce: bytes | None = None,
+    epoch: bytes | None = None,
+    *_: bytes | None,
+) -> Version | None:
+    """A version from its marks; None unless generation, sequence and nonce are there and make sense."""
+    texts = [mark.decode("ascii") if mark and mark.isascii() else "" for mark in (generation, seq, nonce)]
+    if not all(texts) or not texts[1].isdecimal():
         return None
-    return Version(generation=texts[0], seq=int(texts[1]), nonce=texts[2])
+    written = int(epoch) if epoch and epoch.isdigit() else 0
+    return Version(generation=texts[0], seq=int(texts[1]), nonce=texts[2], epoch=written)
 
 
 def _format_version(version: Version | None) -> str:
-    return f"{version.generation} {version.seq} {version.nonce}" if version else ""
+    return f"{version.generation} {version.seq} {version.nonce} {version.epoch}" if version else ""
 
 
 def entry_of(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry | None:
     """A log entry from what XREAD answered; None where it cannot be read, which a reader answers with a resync."""
     get = fields.get
     schema = get(b"v", b"")
-    version = version_of(get(b"gen"), get(b"seq"), get(b"nonce"))
+    version = version_of(get(b"gen"), get(b"seq"), get(b"nonce"), get(b"epoch"))
     if version is None or not schema.isdigit() or int(schema) not in codec.READABLE:
         return None
     changes = []
@@ -173,6 +184,7 @@ class _Write(msgspec.Struct, frozen=True, kw_only=True):
     here: Version | None
     basis: bytes
     renew: bool = False
+    confirm: bool = False
     complete: bool = False
     nonce: str
 
@@ -228,7 +240,7 @@ class StateWriter:
 
     def verify(self) -> bool:
         """Is the state still at the version that this writer wrote? One cheap read."""
-        [values] = self._bus.pipeline([("HMGET", self.partition.state, "@gen", "@seq", "@nonce")])
+        [values] = self._bus.pipeline([("HMGET", self.partition.state, *VERSION_MARKS)])
         have = version_of(*values) if values else None
         return have is not None and have.same(self.version)
 
@@ -266,7 +278,8 @@ class StateWriter:
         """The whole state, marked complete: only what differs from the hash is written, removals included.
 
         Begins a new generation where the hash is missing or this writer's last write is gone. None where the hash
-        already held exactly this.
+        already held exactly this and this writer has written it before: the first of a term is written in any case,
+        since readers hold back what they find older than what they have until its owner has confirmed it.
         """
         try:
             return self._replace(fields, token, trail, origin)
@@ -281,7 +294,7 @@ class StateWriter:
         here = snapshot.version
         step = _Write(
             token=token, trail=trail, origin=origin, here=here, basis=snapshot.nonce, complete=True, nonce=new_nonce(),
-            renew=here is None or (not self._adopt and here.nonce not in self._known),
+            confirm=self._adopt, renew=here is None or (not self._adopt and here.nonce not in self._known),
         )  # fmt: skip
         changes: dict[str, bytes | None] = {f: v for f, v in fields.items() if snapshot.fields.get(f) != v}
         changes |= dict.fromkeys(snapshot.fields.keys() - fields.keys())
@@ -327,6 +340,7 @@ class StateWriter:
             codec.encode("trail", step.trail),
             int(self._retention.seconds * 1000),
             self._retention.most_bytes,
+            "1" if step.confirm else "",
         ]
 
     def _versioned(self, script: _Step, keys: Sequence[str], args: Sequence[Argument], step: _Write) -> Version | None:
@@ -345,7 +359,7 @@ class StateWriter:
         if not answer:
             self._went_to(step.here)
             return None
-        version = version_of(*answer)
+        version = version_of(*answer, b"%d" % step.token.epoch)
         self._went_to(version)
         return version
 

@@ -9,12 +9,14 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     """(generation, seq). Only versions of one generation can be ordered; `nonce` names the very write.
 
     The generation is random and renewed when a writer finds the state missing or its own last write gone. Each log
-    entry names its predecessor's nonce, so that a reader sees any other history than its own.
+    entry names its predecessor's nonce, so that a reader sees any other history than its own. `epoch`: that of the
+    token it was written with, 0 where that is not known; it orders the terms of owners, across generations too.
     """
 
     generation: str
     seq: int
     nonce: str
+    epoch: int = 0
 
     def __str__(self) -> str:
         return f"{self.generation[:6]}:{self.seq}"

@@ -80,6 +80,11 @@ class LastGood:
             self._log.warning("last good", problem=problem)
         return Kept(version=state.version if state else None, views=views, problems=tuple(problems))
 
+    def version(self) -> Version | None:
+        """The version of the plan that was kept; None where nothing was, or for another cluster."""
+        state = self._state([])
+        return state.version if state and state.cluster == self._cluster else None
+
     def _state(self, problems: list[str]) -> _State | None:
         path = self._folder / "state"
         try:
