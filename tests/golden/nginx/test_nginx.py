@@ -17,7 +17,7 @@ from interlock.model.routing import DEFAULT_HOST, Plan
 from interlock.runtime.parts import find_nginx
 from interlock_extension.desired import Desired
 from interlock_extension.nginx.config import read_config
-from interlock_extension.nginx.render import GENERATION, Facts, NginxRenderer
+from interlock_extension.nginx.render import Facts, NginxRenderer
 
 HERE = Path(__file__).parent
 CASES = sorted(path.name for path in HERE.iterdir() if (path / "plan.yaml").exists())
@@ -58,7 +58,7 @@ def test_rendering(case: str) -> None:
 def test_nginx_takes_it(case: str, tmp_path: Path) -> None:
     part = find_nginx()
     files = rendered(case)
-    files[GENERATION] = b'map "" $il_outdated { default ""; } map "" $il_version { default "x"; }'
+    files |= {"generation.conf": b'map "" $il_version { default "x"; }', "workplace.conf": b""}
     (tmp_path / "tmp").mkdir()
     for name, data in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)

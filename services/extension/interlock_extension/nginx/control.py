@@ -1,8 +1,8 @@
 """The shell around one nginx: start or adopt it, reload it and prove the reload, bound what old workers hold.
 
 A reload is quicker here than nginx's own: the master waits 100 ms before it tells old workers to leave; we tell them as
-soon as all new ones are ready. After that, `outdated/<generation>` makes requests that still come to old workers (on
-connections that were idle, or had not sent anything yet) go on to the newest generation.
+soon as all new ones are ready. After that, a file in their working directory makes requests that still come to old
+workers (on connections that were idle, or had not sent anything yet) go on to the newest generation.
 Not for several threads.
 """
 
@@ -27,7 +27,7 @@ from interlock_extension.nginx.generations import Bounds, OldWorker, overdue
 from interlock_extension.nginx.markers import Markers
 from interlock_extension.nginx.place import Place
 from interlock_extension.nginx.refusal import Refusal
-from interlock_extension.nginx.render import GENERATION, HANDOVER_SOCKET, MAIN, STATUS_SOCKET, NginxRenderer
+from interlock_extension.nginx.render import GENERATION, HANDOVER_SOCKET, MAIN, STATUS_SOCKET, WORKPLACE, NginxRenderer
 from interlock_extension.nginx.status import ask
 from interlock_extension.port import Proof, Started
 
@@ -43,6 +43,7 @@ _ORPHAN_TIMEOUT = 1.0
 _ANSWER_TIMEOUT = 5.0
 _WRITTEN_TIMEOUT = 0.5
 _QUIT_TIMEOUT = 3.0
+_OF_GENERATION = (GENERATION, WORKPLACE)
 _VERSION_PATH = "/interlock/version"
 
 
@@ -87,7 +88,7 @@ class NginxControl:
 
     def installed(self) -> dict[str, bytes]:
         """See `Control.installed`."""
-        return {name: data for name, data in self._place.content.items() if name != GENERATION}
+        return {name: data for name, data in self._place.content.items() if name not in _OF_GENERATION}
 
     def alive(self) -> bool:
         """See `Control.alive`."""
@@ -205,7 +206,7 @@ class NginxControl:
         master = self._master
         if master is None or not master.alive():
             raise ProxyUnavailable("nginx does not run")
-        before = self._place.content.get(GENERATION)
+        before = {name: self._place.content.get(name) for name in _OF_GENERATION}
         undo = self._place.write(changes)
         mark = self._complaints.mark()
         generation = self._write_generation(note)
@@ -213,7 +214,7 @@ class NginxControl:
         try:
             ready_at = self._reload(master, old, mark)
         except ConfigRejected:
-            self._place.write({**undo, GENERATION: before})
+            self._place.write({**undo, **before})
             self._markers.withdraw(generation)
             raise
         self._retire(old)
@@ -226,8 +227,8 @@ class NginxControl:
 
     def _write_generation(self, note: str) -> str:
         generation = secrets.token_hex(4)
-        marker = str(self._markers.announce(generation))
-        self._place.write({GENERATION: self._renderer.generation(marker, f"{generation} {note}")})
+        workplace = str(self._markers.announce(generation))
+        self._place.write(self._renderer.generation(workplace, f"{generation} {note}"))
         return generation
 
     def _reload(self, master: Identity, old: list[int], mark: int) -> float:
@@ -308,8 +309,7 @@ class NginxControl:
         longest = max((len(name) for name in files), default=0)
         default = any(b"default_server" in data for data in files.values())
         (aside / MAIN).write_bytes(self._renderer.scratch(len(files), longest, default=default))
-        (aside / GENERATION).write_bytes(self._renderer.generation("/nowhere", "check"))
-        for name, data in files.items():
+        for name, data in {**self._renderer.generation(str(aside), "check"), **files}.items():
             (aside / name).write_bytes(data)
         refusal = self._complaints.test(aside)
         if refusal is not None:

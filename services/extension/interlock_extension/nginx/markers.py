@@ -1,55 +1,71 @@
 """Which generations of nginx's workers there may be, and which of them must hand their requests over. Shell.
 
-`generations/<id>` is made before a generation can run, and renamed to `outdated/<id>`, which its workers look for, when
-another has taken over. So a worker that dies in between leaves none behind that its successor does not know of, and a
-full disk cannot keep a generation from being outdated.
+`generations/<id>` is made before a generation can run and is its workers' working directory. A file in it is renamed
+from `current` to `outdated`, which they look for, when another generation has taken over. So a worker that dies in
+between leaves none behind that its successor does not know of, and a full disk cannot keep one from being outdated.
 """
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from interlock.errors import ProxyUnavailable
+from interlock_extension.nginx.render import OUTDATED
 
-ANNOUNCED, OUTDATED = "generations", "outdated"
+ANNOUNCED = "generations"
+CURRENT = "current"
 
 
 class Markers:
-    """The two folders. They exist once `Place.open` was called."""
+    """The folder of generations. It exists once `Place.open` was called."""
 
     def __init__(self, folder: Path) -> None:
         self._announced = folder / ANNOUNCED
-        self._outdated = folder / OUTDATED
+        self._may_run: set[str] = set()
+        self._leaving: set[str] = set()
 
     def announce(self, generation: str) -> Path:
-        """Before a generation may run; the path whose existence will outdate it. Raises `ProxyUnavailable`."""
+        """Before a generation may run; the directory that its workers work in. Raises `ProxyUnavailable`."""
+        place = self._announced / generation
         try:
-            (self._announced / generation).touch()
+            place.mkdir(mode=0o711, exist_ok=True)
+            place.chmod(0o711)
+            if not (place / OUTDATED).exists():
+                (place / CURRENT).touch()
         except OSError as error:
-            raise ProxyUnavailable(f"{self._announced / generation} cannot be written: {error}") from error
-        return self._outdated / generation
+            raise ProxyUnavailable(f"{place} cannot be written: {error}") from error
+        self._may_run.add(generation)
+        return place
 
     def withdraw(self, generation: str) -> None:
         """It was refused and has never run."""
-        (self._announced / generation).unlink(missing_ok=True)
+        self._may_run.discard(generation)
+        self._leaving.discard(generation)
+        shutil.rmtree(self._announced / generation, ignore_errors=True)
 
     def outdate_others(self, generation: str) -> str | None:
         """All but this one hand their requests over from now on; where that cannot be told them, why."""
+        wrong = None
         try:
-            for path in self._announced.iterdir():
-                if path.name != generation:
-                    path.rename(self._outdated / path.name)
+            self._may_run |= {path.name for path in self._announced.iterdir()}
         except OSError as error:
-            return str(error)
-        return None
+            wrong = str(error)
+        self._leaving |= self._may_run - {generation}
+        for name in sorted(self._leaving):
+            try:
+                (self._announced / name / CURRENT).rename(self._announced / name / OUTDATED)
+            except OSError as error:
+                if not (self._announced / name / OUTDATED).exists():
+                    wrong = str(error)
+        return wrong
 
     def clear(self) -> None:
         """No outdated generation runs any more."""
-        for path in self._outdated.iterdir():
-            path.unlink(missing_ok=True)
+        for name in tuple(self._leaving):
+            self.withdraw(name)
 
     def clear_all(self) -> None:
         """No generation runs at all."""
-        self.clear()
-        for path in self._announced.iterdir():
-            path.unlink(missing_ok=True)
+        for name in {*self._may_run, *(path.name for path in self._announced.glob("*"))}:
+            self.withdraw(name)

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from interlock.errors import ConfigError, ProxyUnavailable
-from interlock_extension.nginx.markers import ANNOUNCED, OUTDATED
+from interlock_extension.nginx.markers import ANNOUNCED
 
-FOLDERS = ("hosts", "tmp", ANNOUNCED, OUTDATED)
+FOLDERS = ("hosts", "tmp", ANNOUNCED)
 
 
 class Place:

@@ -97,7 +97,8 @@ def orphans_of(folder: Path) -> list[Identity]:
     found = []
     for pid in _all():
         with contextlib.suppress(OSError):
-            if title(pid).startswith(WORKER) and Path(f"/proc/{pid}/cwd").readlink() == folder:
+            # Each generation works in a folder of its own below it.
+            if title(pid).startswith(WORKER) and Path(f"/proc/{pid}/cwd").readlink().is_relative_to(folder):
                 identity = Identity.of(pid)
                 if identity is not None and "nginx: master" not in title(_parent(pid)):
                     found.append(identity)

@@ -24,6 +24,10 @@ HANDOVER_SOCKET = "handover.sock"
 REFUSALS = "refusals.log"
 MAIN = "nginx.conf"
 GENERATION = "generation.conf"
+WORKPLACE = "workplace.conf"
+OUTDATED = "outdated"
+"""A file of this name in their working directory tells workers to hand their requests over."""
+
 STATUS_PATH = "/nginx_status"
 
 _ZONE_BASE = 16
@@ -57,6 +61,7 @@ class NginxRenderer:
         self._main = environment.get_template("nginx.conf.j2")
         self._host = environment.get_template("host.conf.j2")
         self._generation = environment.get_template("generation.conf.j2")
+        self._workplace = environment.get_template("workplace.conf.j2")
         source, _, _ = jinja2.PackageLoader("interlock_extension.nginx").get_source(environment, "503.html")
         # One line, since a literal takes no control characters.
         self._page = escape.interpolated(" ".join(source.split("\n")).strip())
@@ -64,7 +69,11 @@ class NginxRenderer:
             "config": config,
             "listen": [listen(port) for port in facts.listen],
             "handover": Token(HANDOVER_SOCKET),
-            "handing_over": Token(environment.get_template("handing_over.j2").render().rstrip("\n")),
+            # Workers connect from their working directory, the master listens from its own.
+            "handover_from_workplace": Token(f"../../{HANDOVER_SOCKET}"),
+            "handing_over": Token(
+                environment.get_template("handing_over.j2").render(outdated=Token(OUTDATED)).rstrip("\n")
+            ),
             "page": self._page,
         }
 
@@ -129,15 +138,16 @@ class NginxRenderer:
             catch_all=not default,
         ).encode()
 
-    def generation(self, marker: str, version: str) -> bytes:
-        """The file that tells one generation of workers from the next.
+    def generation(self, workplace: str, version: str) -> dict[str, bytes]:
+        """The files that tell one generation of workers from the next.
 
-        `marker`: the absolute path whose existence says that this generation is outdated; `version`: what
-        `/interlock/version` answers.
+        `workplace`: the absolute path of their working directory, in which `OUTDATED` appears when they are
+        outdated; `version`: what `/interlock/version` answers.
         """
-        return self._generation.render(
-            marker=escape.interpolated(marker), version=escape.interpolated(version)
-        ).encode()
+        return {
+            GENERATION: self._generation.render(version=escape.interpolated(version)).encode(),
+            WORKPLACE: self._workplace.render(workplace=escape.quoted(workplace)).encode(),
+        }
 
     def _status_page(self) -> Token:
         if self._facts.stub_status:
