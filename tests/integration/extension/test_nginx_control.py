@@ -275,6 +275,23 @@ def test_generations_do_not_pile_up_on_the_disk(nginx, backend: Make) -> None:
     assert [path.name for path in (nginx.folder / "generations").glob("*/*")] == ["current"]
 
 
+def test_a_connection_that_stays_keeps_only_the_folder_of_its_own_generation(nginx, backend: Make) -> None:
+    one = backend("one")
+    release = threading.Event()
+    one.server.before_answer = lambda: release.wait(20) and None
+    nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
+    thread = threading.Thread(target=status_of, args=(nginx.port, "a.example"))
+    thread.start()
+    until(lambda: one.seen, "the request is in flight")
+    for n in range(4):
+        nginx.control.apply(host_file(nginx, view("a.example", one.port, 1000 + n)), str(n))
+    until(lambda: nginx.control.tend()["old_workers"] == 1, "the other old workers end")
+    left = sorted(path.name for path in (nginx.folder / "generations").glob("*/*"))
+    assert left == ["current", "outdated"]
+    release.set()
+    thread.join()
+
+
 def test_without_a_marker_nothing_is_let_go_before_old_workers_end(nginx, backend: Make) -> None:
     old, new = backend("old"), backend("new")
     nginx.control.start(files_for(nginx.renderer, view("a.example", old.port)))
@@ -346,7 +363,7 @@ def test_old_generations_are_bounded(nginx, backend: Make) -> None:
     one = backend("one")
     release = threading.Event()
     one.server.before_answer = lambda: release.wait(20) and None
-    nginx.control._bounds = Bounds(generations=2)
+    nginx.control._retired.bounds = Bounds(generations=2, young=0.0)
     nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
     threads = []
     for n in range(4):

@@ -22,22 +22,33 @@ def renderer(**options: object) -> NginxRenderer:
     return NginxRenderer(read_config(options), facts)
 
 
-def workers(*memory: int) -> list[OldWorker]:
-    return [OldWorker(pid=100 + n, generation=n, memory=size) for n, size in enumerate(memory)]
+def old(pid: int, memory: int = 1, *, generation: int | None = None, age: float = 60.0) -> OldWorker:
+    return OldWorker(pid=pid, generation=pid if generation is None else generation, age=age, memory=memory)
+
+
+def ended(workers: list[OldWorker], bounds: Bounds) -> list[int]:
+    return [worker.pid for worker in overdue(workers, bounds)]
 
 
 def test_old_generations_are_bounded_by_number() -> None:
-    assert overdue(workers(1, 1, 1, 1), Bounds(generations=2)) == [100, 101]
+    assert ended([old(pid) for pid in (100, 101, 102, 103)], Bounds(generations=2)) == [100, 101]
+
+
+def test_a_storm_of_changes_ends_no_young_generation_for_its_number() -> None:
+    """Clients of theirs are still sending: bodies take seconds to arrive."""
+    storm = [old(1, age=31.0), *(old(pid, age=9.0 - pid) for pid in range(2, 9))]
+    assert ended(storm, Bounds(generations=2)) == [1]
+    assert ended(storm, Bounds(generations=2, memory=4)) == [1, 2, 3, 4]
 
 
 def test_old_generations_are_bounded_by_memory() -> None:
-    assert overdue(workers(50, 50, 50), Bounds(memory=100)) == [100]
+    assert ended([old(pid, 50, age=0.1) for pid in (100, 101, 102)], Bounds(memory=100)) == [100]
 
 
 def test_workers_of_one_generation_go_together() -> None:
-    twins = [OldWorker(pid=pid, generation=pid // 10, memory=1) for pid in (10, 11, 20, 21)]
-    assert overdue(twins, Bounds(generations=1)) == [10, 11]
-    assert overdue(twins, Bounds(generations=2)) == []
+    twins = [old(pid, generation=pid // 10) for pid in (10, 11, 20, 21)]
+    assert ended(twins, Bounds(generations=1)) == [10, 11]
+    assert ended(twins, Bounds(generations=2)) == []
 
 
 def test_a_refusal_names_the_file() -> None:

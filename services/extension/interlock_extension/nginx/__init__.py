@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from interlock.errors import ConfigError, ConfigRejected
 from interlock.runtime.parts import find_nginx
+from interlock_extension.nginx import processes
 from interlock_extension.nginx.config import read_config, seconds
 from interlock_extension.nginx.control import NginxControl
+from interlock_extension.nginx.generations import Bounds
 from interlock_extension.nginx.place import worker_user
 from interlock_extension.nginx.render import Facts, NginxRenderer
 from interlock_extension.port import Control, Renderer, Settings
@@ -33,7 +35,9 @@ class NginxExtension:
         except ConfigRejected as error:
             raise ConfigError(f"nginx cannot be told so: {error}; correct the option") from error
         grace = seconds(config.keepalive_min_timeout)
-        return renderer, NginxControl(part, settings.folder, renderer, workers=config.worker_processes, grace=grace)
+        bounds = Bounds(memory=processes.memory_limit() // 4)
+        workers = config.worker_processes
+        return renderer, NginxControl(part, settings.folder, renderer, workers=workers, grace=grace, bounds=bounds)
 
 
 extension = NginxExtension()

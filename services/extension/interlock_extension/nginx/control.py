@@ -23,11 +23,12 @@ from interlock.runtime.parts import Part
 from interlock.runtime.process import Identity, Process
 from interlock_extension.nginx import processes
 from interlock_extension.nginx.complaints import Complaints
-from interlock_extension.nginx.generations import Bounds, OldWorker, overdue
+from interlock_extension.nginx.generations import Bounds
 from interlock_extension.nginx.markers import Markers
 from interlock_extension.nginx.place import Place
 from interlock_extension.nginx.refusal import Refusal
 from interlock_extension.nginx.render import GENERATION, HANDOVER_SOCKET, MAIN, STATUS_SOCKET, WORKPLACE, NginxRenderer
+from interlock_extension.nginx.retired import Retired
 from interlock_extension.nginx.status import ask
 from interlock_extension.port import Proof, Started
 
@@ -71,15 +72,15 @@ class NginxControl:
         self._markers = Markers(self._place.folder)
         self._workers = workers
         self._grace = grace
-        self._bounds = bounds or Bounds()
+        self._retired = Retired(self._markers, bounds or Bounds())
         self._clock = clock
         self._log = get_logger(service="extension", proxy="nginx")
         self._process: Process | None = None
         self._master: Identity | None = None
         self._listeners: set[int] = set()
         self._known: list[int] = []
-        self._ages: dict[int, int] = {}
-        self._totals = {"reloads": 0.0, "starts": 0.0, "old_workers_ended": 0.0}
+        self._generation = ""
+        self._totals = {"reloads": 0.0, "starts": 0.0}
 
     @property
     def pid(self) -> int | None:
@@ -120,7 +121,7 @@ class NginxControl:
                 # A new one could not listen beside it. Asked to quit, it finishes the requests in flight.
                 _end(running, (signal.SIGQUIT, _QUIT_TIMEOUT), (signal.SIGTERM, _ORPHAN_TIMEOUT))
             return False
-        self._settle(running)
+        self._settle(running, generation)
         if not self._is_written(generation):
             # A worker died between writing and reloading; what lies there has never been proven.
             self._log.warning("the running nginx does not run what is in its folder", folder=str(self._place.folder))
@@ -172,13 +173,14 @@ class NginxControl:
         if identity is None:
             raise ProxyUnavailable("nginx ended right after its start; see its error log")
         self._process = process
-        self._settle(identity)
+        self._settle(identity, generation)
 
-    def _settle(self, master: Identity) -> None:
+    def _settle(self, master: Identity, generation: str) -> None:
         self._master = master
+        self._generation = generation
         self._listeners = processes.listeners_of(master.pid)
         self._known = processes.children(master.pid)
-        self._ages = {}
+        self._retired.forget()
 
     def _explain_start(self, mark: int) -> NoReturn:
         # What is wrong with the files it says before it has opened its logs, what is wrong with the machine after.
@@ -218,6 +220,7 @@ class NginxControl:
             self._markers.withdraw(generation)
             raise
         self._retire(old)
+        self._generation = generation
         effective_at = self._prove(master, generation, old)
         let_go_at = self._let_go(generation, effective_at)
         self._known = processes.children(master.pid)
@@ -263,9 +266,8 @@ class NginxControl:
         return None if come else refusal
 
     def _retire(self, old: list[int]) -> None:
-        age = max(self._ages.values(), default=0) + 1
+        self._retired.add(old, self._generation)
         for pid in old:
-            self._ages[pid] = age
             identity = Identity.of(pid)
             if identity is not None:
                 # Where we may not signal it, the master does so 100 ms after the start of the new ones.
@@ -319,26 +321,10 @@ class NginxControl:
 
     def tend(self) -> dict[str, float]:
         """See `Control.tend`."""
-        old = self._old_workers()
-        for pid in overdue(old, self._bounds):
-            identity = Identity.of(pid)
-            if identity is not None and identity.send_signal(signal.SIGTERM):
-                self._totals["old_workers_ended"] += 1
-        if not old:
-            self._markers.clear()
-        return {**self._totals, "old_workers": float(len(old)), "old_bytes": float(sum(w.memory for w in old))}
-
-    def _old_workers(self) -> list[OldWorker]:
-        if self._master is None:
-            return []
-        present = processes.children(self._master.pid)
-        self._known = present
-        self._ages = {pid: age for pid, age in self._ages.items() if pid in present}
-        return [
-            OldWorker(pid=pid, generation=self._ages.get(pid, 0), memory=processes.resident(pid))
-            for pid in present
-            if processes.title(pid) == processes.LEAVING
-        ]
+        self._known = processes.children(self._master.pid) if self._master else []
+        number, held = self._retired.tend(self._known)
+        totals = {**self._totals, "old_workers_ended": float(self._retired.ended)}
+        return {**totals, "old_workers": float(number), "old_bytes": float(held)}
 
     def stop(self, timeout: float) -> None:
         """See `Control.stop`."""

@@ -8,29 +8,40 @@ import msgspec
 
 
 class OldWorker(msgspec.Struct, frozen=True, kw_only=True):
-    """A worker that serves its last connections. `generation` grows with every reload; `memory` in bytes."""
+    """A worker that serves its last connections.
+
+    `generation` grows with every reload; `age`: seconds since it was told to leave; `memory` in bytes.
+    """
 
     pid: int
     generation: int
+    age: float
     memory: int
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """How many old generations may live, and how many bytes they may hold together."""
+    """How many old generations may live, and how many bytes they may hold together.
 
-    generations: int = 8
+    Younger ones than `young` seconds are spared by the number, not by the memory: in a storm of changes many come, and
+    most go by themselves as soon as their idle connections are past their time.
+    """
+
+    generations: int = 64
     memory: int = 512 * 1024 * 1024
+    young: float = 30.0
 
 
-def overdue(workers: Sequence[OldWorker], bounds: Bounds) -> list[int]:
-    """Pids of the oldest generations, as many as must end for the rest to be within bounds."""
+def overdue(workers: Sequence[OldWorker], bounds: Bounds) -> list[OldWorker]:
+    """The oldest generations, as many as must end for the rest to be within bounds; by pid."""
     by_age: dict[int, list[OldWorker]] = {}
     for worker in workers:
         by_age.setdefault(worker.generation, []).append(worker)
-    ended: list[int] = []
+    ended: list[OldWorker] = []
     memory = 0
     for kept, generation in enumerate(sorted(by_age, reverse=True), start=1):
-        memory += sum(worker.memory for worker in by_age[generation])
-        if kept > bounds.generations or memory > bounds.memory:
-            ended += [worker.pid for worker in by_age[generation]]
-    return sorted(ended)
+        members = by_age[generation]
+        memory += sum(worker.memory for worker in members)
+        past = kept > bounds.generations and min(worker.age for worker in members) >= bounds.young
+        if past or memory > bounds.memory:
+            ended += members
+    return sorted(ended, key=lambda worker: worker.pid)

@@ -8,6 +8,7 @@ between leaves none behind that its successor does not know of, and a full disk 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from interlock.errors import ProxyUnavailable
@@ -60,9 +61,9 @@ class Markers:
                     wrong = str(error)
         return wrong
 
-    def clear(self) -> None:
-        """No outdated generation runs any more."""
-        for name in tuple(self._leaving):
+    def clear(self, keep: Collection[str]) -> None:
+        """No outdated generation runs any more but these."""
+        for name in self._leaving - set(keep):
             self.withdraw(name)
 
     def clear_all(self) -> None:

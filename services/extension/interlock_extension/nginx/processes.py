@@ -13,6 +13,7 @@ WORKER = "nginx: worker process"
 LEAVING = "nginx: worker process is shutting down"
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _LISTEN = "0A"
+_CGROUP = Path("/sys/fs/cgroup")
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
 
 
@@ -78,6 +79,16 @@ def resident(pid: int) -> int:
     except OSError:
         return 0
     return (int(fields[1]) - int(fields[2])) * _PAGE
+
+
+def memory_limit() -> int:
+    """Bytes that this machine has, or that our control group may have where that is less."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * _PAGE]
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        # "max" where there is none.
+        with contextlib.suppress(OSError, ValueError):
+            limits.append(int((_CGROUP / name).read_text()))
+    return min(limits)
 
 
 def master_of(folder: Path) -> Identity | None:
