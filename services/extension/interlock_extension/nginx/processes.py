@@ -40,11 +40,13 @@ def sockets(pid: int) -> set[int] | None:
     """Inodes of the sockets that a process holds; None where we may not look."""
     inodes = set()
     try:
-        for entry in os.scandir(f"/proc/{pid}/fd"):
-            with contextlib.suppress(FileNotFoundError):
-                found = _SOCKET.fullmatch(str(Path(entry.path).readlink()))
-                if found:
-                    inodes.add(int(found[1]))
+        # The process may end, or be another user's, at any step: the folder is closed all the same.
+        with os.scandir(f"/proc/{pid}/fd") as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    found = _SOCKET.fullmatch(str(Path(entry.path).readlink()))
+                    if found:
+                        inodes.add(int(found[1]))
     except FileNotFoundError:
         return set()
     except OSError:
