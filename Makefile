@@ -8,7 +8,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up test check static architecture format lint types contracts fix load soak bench lock clean
+.PHONY: help up test check static architecture format lint types contracts fix swarm load soak bench lock clean
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -18,7 +18,7 @@ PYTEST := $(PY) -m pytest
 PIP := PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip --quiet
 
 # Suites that do not belong in `make test`: they take their time. Each has a target of its own; .ci/run leaves none out.
-LATER := load or chaos or soak or bench
+LATER := swarm or load or chaos or soak or bench
 
 help: ## Show this.
 	@echo "make TARGET"
@@ -55,6 +55,9 @@ architecture: $(VENV)/.dev ## The rules of the house that no tool knows.
 fix: $(VENV)/.dev ## Format, sort imports, and fix what ruff can.
 	@$(VENV)/bin/ruff check --fix-only .
 	@$(VENV)/bin/ruff format .
+
+swarm: $(VENV)/.dev ## On real Docker engines, in network namespaces; needs root and Docker's programs.
+	@$(PYTEST) -m swarm $(ARGS)
 
 load: $(VENV)/.dev ## Steady load while things change, and while parts are killed.
 	@$(PYTEST) -m "(load or chaos) and not (soak or bench)" $(ARGS)

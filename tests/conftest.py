@@ -43,10 +43,20 @@ def _no_docker_cli() -> str | None:
     return None if shutil.which("docker") else "no docker command here; Debian: apt-get install docker.io"
 
 
+def _no_swarm() -> str | None:
+    from support.swarm.commands import NEEDED
+
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    missing = [name for name in NEEDED if shutil.which(name, path=path) is None]
+    packages = "docker.io iproute2 iptables busybox-static curl"
+    return _no_root() or (f"no {', '.join(missing)} here; Debian: apt-get install {packages}" if missing else None)
+
+
 SUITES = (
     Suite("root", "needs root", _no_root),
     Suite("redis7", "needs redis-server 7", _no_redis7),
     Suite("docker_cli", "needs the docker command line", _no_docker_cli),
+    Suite("swarm", "needs root and Docker's programs; make swarm", _no_swarm),
     Suite("load", "takes minutes; make load"),
     Suite("chaos", "takes minutes; make load"),
     Suite("soak", "takes hours; make soak"),
