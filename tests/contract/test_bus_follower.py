@@ -347,3 +347,18 @@ def test_a_log_that_outlived_its_state_does_not_keep_readers_busy(bus: Bus) -> N
     assert copy.snapshots == before
     replace(writer, a=b"back")
     copy.until({"a": b"back"}, within=2.0)
+
+
+def test_an_entry_of_somebody_else_does_not_keep_readers_busy(bus: Bus) -> None:
+    writer, copy = StateWriter(bus, HERE), Copy(bus)
+    replace(writer, a=b"1")
+    write(writer, a=b"2")
+    copy.until({"a": b"2"})
+    bus.command("XADD", HERE.log, "*", "a", "b")
+    before = copy.snapshots
+    deadline = time.monotonic() + 1.0
+    while time.monotonic() < deadline:
+        copy.poll(0.1)
+    assert copy.snapshots <= before + 1
+    write(writer, a=b"3")
+    copy.until({"a": b"3"}, within=1.0)

@@ -28,3 +28,21 @@ def test_a_default_backend_may_name_hosts_too(pipeline: Pipeline) -> None:
     pipeline.sim.set_labels("both", {PREFIX + "default_backend": None})
     pipeline.wait_unrouted("nobody.test")
     assert pipeline.get("both.test").headers["x-service"] == "both"
+
+
+def test_a_claimed_host_without_tasks_is_nobody_elses(pipeline: Pipeline) -> None:
+    """Neither the default backend nor a wildcard answers for it: its visitors are not theirs."""
+    pipeline.service("both", labels={"hosts": "*.apps.test", "default_backend": "true"})
+    pipeline.service("shop")
+    pipeline.service("pay", labels={"hosts": "pay.apps.test"})
+    for host in ("nobody.test", "shop.test", "pay.apps.test"):
+        pipeline.wait_routed(host)
+    pipeline.sim.scale("shop", 0)
+    pipeline.sim.scale("pay", 0)
+    pipeline.wait_unrouted("shop.test")
+    pipeline.wait_unrouted("pay.apps.test")
+    pipeline.service("late", env={"SIM_START_DELAY": "3"})
+    pipeline.wait(lambda: pipeline.get("late.test").task is None, "its host is claimed before it listens")
+    assert pipeline.get("late.test").status == 503
+    assert pipeline.wait_routed("late.test").headers["x-service"] == "late"
+    assert pipeline.get("other.apps.test").headers["x-service"] == "both"

@@ -47,6 +47,8 @@ from interlock_simulator.client import SimulatorClient
 
 PREFIX = "com.docker.lb."
 NETWORK = "web"
+_UNBROKEN = 8
+"""Right answers in a row, 20 ms apart: longer than both generations of nginx's workers accept."""
 
 T = TypeVar("T")
 
@@ -246,14 +248,21 @@ class Pipeline:
         return Load(hosts, port=self.ports[worker], rate=rate, **options)
 
     def wait_routed(self, host: str, path: str = "/", *, worker: int = 0, timeout: float = 15.0) -> Answer:
-        """Waits until a backend answers; its answer."""
+        """Waits until backends answer in an unbroken run; the last answer.
+
+        While a proxy reloads, old and new workers answer in turn: one right answer says nothing of the next.
+        """
+        run = 0
 
         def answered() -> Answer | None:
+            nonlocal run
             try:
                 answer = self.get(host, path, worker=worker)
             except (OSError, http.client.HTTPException):
+                run = 0
                 return None
-            return answer if answer.status < 500 and answer.task else None
+            run = run + 1 if answer.status < 500 and answer.task else 0
+            return answer if run == _UNBROKEN else None
 
         answer: Answer = self.wait(answered, f"{host}{path} is routed", timeout=timeout)
         return answer

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from interlock.model.routing import Endpoint, PlanDelta, Upstream, VirtualHost
+from interlock.model.routing import DEFAULT_HOST, Endpoint, PlanDelta, Upstream, VirtualHost
 from interlock_extension.admission import Key, choose, key_of
 from interlock_extension.port import HostView
 
@@ -129,7 +129,7 @@ class Desired:
         return frozenset(self._places.keys() - self.accepted)
 
     def view(self, host: str) -> HostView | None:
-        """The host as it is to be served now; None when no path of it can be.
+        """The host as it is to be served now, 503 where no endpoint is; None when nobody claims it.
 
         Where the proxy refused the policy, the last accepted one stays, but its endpoints follow the live tasks.
         """
@@ -220,4 +220,7 @@ def _view(policy: VirtualHost, upstreams: Mapping[str, Upstream], accepted: Cont
         chosen = choose(upstream, accepted)
         if chosen:
             found[upstream.name] = Upstream(name=upstream.name, endpoints=chosen)
-    return HostView(host=policy, upstreams=tuple(found.values())) if found else None
+    # A host that is claimed stays its owner's while nobody answers there: a wildcard or the default backend must not.
+    if not found and policy.host == DEFAULT_HOST:
+        return None
+    return HostView(host=policy, upstreams=tuple(found.values()))

@@ -285,6 +285,7 @@ class Worker:
             self._again(dirty, trail)
         except ProxyUnavailable as error:
             self._log.error("not proven", error=str(error))
+            self._say("rejected", f"not in effect: {error}")
             self._running = self._control.alive()
             if self._running:
                 self._back_off(time.monotonic())

@@ -60,7 +60,7 @@ class _EngineVersion(msgspec.Struct, rename="pascal"):
 
 
 class DockerSource:
-    """One connection to one engine. Raises ConfigError for a URL that cannot be used; connects at the first read."""
+    """One connection to one engine. Raises ConfigError for a URL or certificate that cannot be used; connects late."""
 
     def __init__(self, url: str, *, tls: Tls | None = None) -> None:
         if urlsplit(url).scheme not in {"unix", "tcp", "http", "https"}:
@@ -68,7 +68,7 @@ class DockerSource:
         self.url = url
         self.api_version = ""
         self.engine_version = ""
-        self._tls = tls
+        self._tls = _tls_config(tls)
         self._client: APIClient | None = None
         self._stream: socket.socket | None = None
         self._closed = threading.Event()
@@ -189,7 +189,7 @@ class DockerSource:
 
     def _connected(self) -> APIClient:
         if self._client is None:
-            client = APIClient(base_url=self.url, version="1.41", timeout=int(READ_TIMEOUT), tls=_tls_config(self._tls))
+            client = APIClient(base_url=self.url, version="1.41", timeout=int(READ_TIMEOUT), tls=self._tls)
             if self.url.startswith("unix://"):
                 client.mount("http+docker://", ClosingAdapter(self.url.replace("unix://", "http+unix://", 1)))
             try:
@@ -284,6 +284,9 @@ def _service_id(item: _Id) -> str:
 def _tls_config(tls: Tls | None) -> docker.tls.TLSConfig | bool:
     if tls is None:
         return False
+    if bool(tls.cert) != bool(tls.key):
+        given, missing = ("TLSCert", "TLSKey") if tls.cert else ("TLSKey", "TLSCert")
+        raise ConfigError(f"{given} {tls.cert or tls.key}: a client certificate needs both; give {missing} as well")
     try:
         return docker.tls.TLSConfig(
             client_cert=(tls.cert, tls.key) if tls.cert and tls.key else None,

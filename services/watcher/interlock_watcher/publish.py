@@ -27,6 +27,7 @@ from interlock.wire import codec
 from interlock.wire.fields import read_services
 from interlock.wire.trail import Cause, CauseKind, Trail
 from interlock_watcher import placement
+from interlock_watcher.bidding import Bidding
 from interlock_watcher.inbox import Inbox
 from interlock_watcher.watch import Watch
 
@@ -64,6 +65,7 @@ class Publisher:
         self._told = 0.0
         self._told_status: WatcherStatus | None = None
         self._retry = _RETRY
+        self._bidding = Bidding()
         # The present term: its token, and whether every cluster has been replaced in it.
         self._acting: Token | None = None
         self._replaced = False
@@ -89,7 +91,6 @@ class Publisher:
     def run(self) -> None:
         """Loop: hold the lease, publish what changed, look after what was published."""
         self.leases.start()
-        self.leases.want(self._lease_key)
         try:
             while not self._stop.is_set():
                 self._inbox.wake.wait(STATUS_EVERY)
@@ -117,7 +118,15 @@ class Publisher:
             self._retry = min(2 * self._retry, _RETRY_MOST)
             self._inbox.wake.set()
 
+    def _bid(self) -> None:
+        reachable = self._status(self.leases.owner, {}).docker_reachable
+        if self._bidding.bids(time.monotonic(), reachable=reachable):
+            self.leases.want(self._lease_key)
+        else:
+            self.leases.unwant(self._lease_key)
+
     def _turn(self) -> None:
+        self._bid()
         token = self.leases.token(self._lease_key)
         if token is None:
             if self._acting is not None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
+import structlog
 
 from interlock.bus.connection import MOST_BLOCK, Bus
 from interlock.bus.keys import Partition
@@ -38,7 +39,7 @@ Update = Snapshot | Entry
 class _Reading:
     """Where the reader of one partition is. `version`: of what it told last; `newest`: the newest that it ever told."""
 
-    __slots__ = ("checked", "held", "last_id", "left", "newest", "synced", "version")
+    __slots__ = ("checked", "held", "last_id", "left", "newest", "passed", "synced", "version")
 
     def __init__(self) -> None:
         self.synced = False
@@ -47,12 +48,17 @@ class _Reading:
         self.left: list[str] = []
         self.held: Version | None = None
         self.last_id = "0-0"
+        self.passed = ""
         self.checked = 0.0
 
     def at(self, snapshot: Snapshot, now: float) -> Snapshot:
         """Go on from this snapshot; answers what is to be told of it."""
         self.synced, self.last_id, self.checked = True, snapshot.log_id, now
         version = snapshot.version
+        if self.passed and version and version == self.version and _order(self.passed) > _order(self.last_id):
+            # Nothing was written since: what follows on comes after the entry that led here, which led nowhere.
+            self.last_id = self.passed
+        self.passed = ""
         if version and self._older(version):
             self.version, self.held = None, version
             return msgspec.structs.replace(snapshot, fields={}, version=None, complete=False, doubt=OLDER)
@@ -210,8 +216,10 @@ class Follower:
         for raw_id, raw in raw_entries:
             reading.last_id = raw_id.decode()
             entry = entry_of(raw_id, raw) if raw else None
+            if entry is None:
+                structlog.get_logger().warning("an entry that is not of our making is passed over", id=reading.last_id)
             if entry is None or not reading.follows(entry):
-                reading.synced = False
+                reading.synced, reading.passed = False, reading.last_id
                 break
             reading.step(entry, self._clock())
             entries.append(entry)
@@ -241,6 +249,11 @@ class Follower:
             if reading.version == before:
                 reading.synced = False
         return found
+
+
+def _order(entry_id: str) -> tuple[int, int]:
+    first, _, second = entry_id.partition("-")
+    return int(first), int(second or 0)
 
 
 def _quiet(reading: _Reading) -> float:

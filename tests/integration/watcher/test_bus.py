@@ -62,6 +62,20 @@ def test_the_standby_takes_over_within_two_seconds(
         killed(first)
 
 
+def test_a_watcher_that_cannot_read_docker_lets_another_act(
+    sim: SimulatorClient, server: Server, view: BusView, tmp_path: Path
+) -> None:
+    sim.create_service("shop", labels=SHOP, replicas=1, networks=["web"])
+    with running_watcher(f"unix://{tmp_path}/nobody.sock", server.url, name="blind") as blind:
+        until("alone, it says that nothing is known", lambda: owner(view) == "blind")
+        with running_watcher(sim.docker_url, server.url, name="sighted") as sighted:
+            until("the sighted one acts", lambda: sighted.publisher.acting, timeout=20)
+            until("what it reads is published", lambda: view.serving("shop") == 1)
+            time.sleep(1.5)
+            assert owner(view) == "sighted"
+            assert not blind.publisher.acting
+
+
 def test_one_acts_and_the_one_that_ends_hands_over_at_once(sim: SimulatorClient, server: Server, view: BusView) -> None:
     sim.create_service("shop", labels=SHOP, replicas=1, networks=["web"])
     with running_watcher(sim.docker_url, server.url, name="first") as first:
