@@ -178,6 +178,10 @@ def _stale(
         said.append("there is no complete plan yet: a planner has to plan it once")
     elif services.version is not None and not services.version.same(plan.origin):
         said.append("the plan is not drawn from the present services: a planner has to catch up")
+    if services.fields and not outcomes:
+        said.append(
+            "no proxy of this service cluster reports: start one, or correct the services' label service_cluster"
+        )
     said += [f"{field}: {error}" for field, error in refused]
     said += [
         f"{o.proxy} has served without news from the bus for {now - o.stale_since:.0f} s"

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from interlock.labels.label import PREFIX, Label, parse_text
+import re
+
+from interlock.labels.label import PREFIX, Label, Parsed, refused
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+def _parse(text: str) -> Parsed[str]:
+    name = text.strip()
+    if not name or _NAME.fullmatch(name):
+        return Parsed(value=name)
+    remedy = "Write one name as the proxies have it: letters, digits, '-', '_' and '.', at most 63, such as us-east"
+    return refused(text, "is not the name of a service cluster, and so the service is not routed", remedy)
+
 
 SERVICE_CLUSTER: Label[str] = Label(
     name=f"{PREFIX}service_cluster",
-    doc="The service cluster whose proxies route the service; any text, blank for the unnamed one.",
+    doc="The service cluster whose proxies route the service; a name of at most 63 letters, digits, `-`, `_` and `.`; "
+    "blank for the unnamed one.",
     example="us-east",
     default="",
-    parse=parse_text,
+    parse=_parse,
 )

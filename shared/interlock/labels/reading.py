@@ -71,6 +71,7 @@ class _Reader:
         root = self._value(CONTEXT_ROOT)
         rewrite = self._value(CONTEXT_ROOT_REWRITE) or False
         mode = self._value(BACKEND_MODE)
+        cluster = self._value(SERVICE_CLUSTER)
         if not default_backend and not self.labels.get(HOSTS.name, "").strip(" ,\t\r\n"):
             remedy = f"Set {HOSTS.name}={HOSTS.example} (or {DEFAULT_BACKEND.name}=true)"
             self._report(HOSTS.name, Flaw(value="", reason="the service names no host", remedy=remedy))
@@ -85,11 +86,13 @@ class _Reader:
             )
         if port is None or root is None or mode is None or not (hosts or default_backend):
             return None
+        if cluster is None:
+            return None
         return Routing(
             hosts=hosts,
             port=port,
             network=network or "",
-            service_cluster=self._value(SERVICE_CLUSTER) or "",
+            service_cluster=cluster,
             context_root=root,
             rewrite=rewrite and root != "/",
             default_backend=default_backend,

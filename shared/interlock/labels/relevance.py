@@ -14,7 +14,10 @@ def is_interlock_service(labels: Mapping[str, str]) -> bool:
 
 
 def service_cluster_of(labels: Mapping[str, str]) -> str:
-    """The name of the service cluster that routes the service; empty for the unnamed one."""
+    """The name of the service cluster that routes the service; empty for the unnamed one.
+
+    A name that cannot be used is the unnamed one's as well: somebody must tell its owner.
+    """
     return SERVICE_CLUSTER.read(labels).value or ""
 
 

@@ -230,6 +230,18 @@ def test_every_label_explains_itself_with_an_example_that_it_takes(label: object
     assert label.name.startswith(LB)  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("name", ["a,b", "bad name!*", "a/b%2F{x}", "x" * 64, "-x", "é", "a\nb"])
+def test_a_service_cluster_that_is_no_name_is_its_owners_problem(name: str) -> None:
+    labels = {LB + "hosts": "a.example", LB + "port": "80", LB + "service_cluster": name}
+    found = read("shop", "1", labels)
+    assert found.routing is None
+    [problem] = found.problems
+    assert (problem.service, problem.key, problem.severity) == ("shop", LB + "service_cluster", "error")
+    assert "us-east" in problem.remedy
+    # The proxies of the unnamed cluster tell of it.
+    assert service_cluster_of(labels) == ""
+
+
 def test_what_the_watcher_asks() -> None:
     labels = {LB + "hsots": "a", "com.docker.stack.namespace": "st", "other": "x", LB + "service_cluster": " east "}
     assert is_interlock_service(labels)
