@@ -175,7 +175,25 @@ def test_a_removal_in_a_snapshot_does_not_wait_for_what_refuses(lab: WorkerLab, 
     assert {ask(lab.port, A).text.split()[0] for _ in range(6)} == {"two"}
 
 
-def test_a_host_without_endpoints_is_unknown(lab: WorkerLab, backend: Make) -> None:
+def test_what_cannot_be_brought_into_effect_is_told_and_tried_again(lab: WorkerLab, backend: Make) -> None:
+    one = backend("one")
+    lab.start()
+    before = lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"),)}))
+    folder, aside = lab.state / "nginx" / "hosts", lab.state / "nginx" / "aside"
+    folder.rename(aside)
+    version = lab.serve({A: (endpoint(one.port, "t1"),), B: (endpoint(one.port, "t1"),)})
+    until(lambda: (o := lab.outcome()) is not None and o.result == "rejected", "it is told")
+    told = lab.outcome()
+    assert told.reason.startswith("not in effect: ")
+    assert str(folder.name) in told.reason
+    assert before.version.same(told.version)
+    assert status_of(lab.port, A) == 200
+    aside.rename(folder)
+    assert lab.until_runs(version).result == "reloaded"
+    assert status_of(lab.port, B) == 200
+
+
+def test_a_host_without_endpoints_answers_503(lab: WorkerLab, backend: Make) -> None:
     one = backend("one")
     lab.start()
     lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"),), B: (endpoint(one.port, "t1"),)}))
