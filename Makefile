@@ -8,7 +8,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up test check static architecture format lint types contracts fix swarm load soak bench lock clean
+.PHONY: help up test check static architecture format lint types contracts fix swarm load soak bench lock wheelhouse clean
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -69,15 +69,24 @@ bench: $(VENV)/.dev ## The measurements of docs/benchmarks.md.
 	@$(PYTEST) -m bench -s $(ARGS)
 
 # The index is the default one and its name is left out, so that everyone may use their own.
-LOCK = printf 'hatchling\neditables\n' | UV_NO_CONFIG=1 $(PY) -m uv pip compile pyproject.toml - --quiet --universal \
+LOCK = printf 'hatchling\neditables\npip\n' | UV_NO_CONFIG=1 $(PY) -m uv pip compile pyproject.toml - --quiet --universal \
 	--python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 lock: $(VENV)/.dev ## Renew the pins from pyproject.toml; ARGS=--upgrade takes the newest.
 	@$(PIP) install uv
 	@$(LOCK) --extra dev -o constraints.txt $(ARGS)
 	@$(LOCK) --extra demo -c constraints.txt -o constraints-demo.txt --upgrade
 
+# For images without a network: what constraints-demo.txt pins, each checked against its hash. WHEELS_FOR: the Python of
+# the image (3.13), where it is not this one's.
+wheelhouse: $(VENV)/.demo ## The packages that deploy/Dockerfile needs, into ./wheelhouse.
+	@mkdir -p wheelhouse
+	@# Also what only older Pythons need: the image may have one.
+	@sed 's/ ; python.*/ \\/' constraints-demo.txt >wheelhouse/pins.txt
+	@$(PIP) download --no-deps --require-hashes --requirement wheelhouse/pins.txt --dest wheelhouse \
+		$(if $(WHEELS_FOR),--python-version $(WHEELS_FOR) --only-binary=:all:)
+
 clean: ## Remove the environment and every cache.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .run build dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .run build dist wheelhouse
 	find services shared tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- the environment ---

@@ -14,10 +14,12 @@ from interlock.bus.connection import Bus
 from interlock.errors import ConfigError
 from interlock.model.names import Cluster
 from interlock.model.outcome import Outcome
+from interlock.runtime import health
 from interlock.runtime.lifecycle import Lifecycle
 from interlock.runtime.logging import get_logger
 from interlock.runtime.metrics import Metrics, serve
 from interlock_extension import registry
+from interlock_extension.delivery import pool
 from interlock_extension.delivery.files import LastGood
 from interlock_extension.drains import GUARANTEED_BUDGET, Ledger
 from interlock_extension.herald import Herald
@@ -25,11 +27,17 @@ from interlock_extension.intake import follow
 from interlock_extension.meters import Meters
 from interlock_extension.port import Settings
 from interlock_extension.probe import Prober
+from interlock_extension.standing import Standing
 from interlock_extension.worker import Worker
+
+_TO_END = 5.0
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker is told. `state_dir`: its own folder. `keep_proxy`: leave the proxy running at the end."""
+    """What a worker is told. `keep_proxy`: leave the proxy running at the end; else it has `stop_timeout` seconds.
+
+    `state_dir`: the worker's own folder, or with `shared_state` a volume in which it takes one.
+    """
 
     bus_url: str
     cluster: Cluster
@@ -41,6 +49,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     drain_budget: float = GUARANTEED_BUDGET
     metrics_addr: str = ""
     keep_proxy: bool = False
+    shared_state: bool = False
+    stop_timeout: float = 3.0
     proxy_options: dict[str, object] = {}
 
 
@@ -62,11 +72,14 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
     lifecycle.on_close("bus", bus.close)
     if options.metrics_addr:
         lifecycle.on_close("metrics", serve(options.metrics_addr, metrics).close)
-    last_good = LastGood(options.state_dir, str(options.cluster))
+    if options.shared_state:
+        state_dir, last_good = pool.claim(options.state_dir, str(options.cluster))
+    else:
+        state_dir, last_good = options.state_dir, LastGood(options.state_dir, str(options.cluster))
     lifecycle.on_close("state", last_good.close)
     renderer, control = registry.load(options.extension).open(
         Settings(
-            folder=options.state_dir / options.extension,
+            folder=state_dir / options.extension,
             listen=options.listen,
             binary=options.binary,
             proxy_id=options.proxy_id,
@@ -90,15 +103,17 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
         watch=prober.watch,
         forget=prober.forget,
         ledger=Ledger(options.drain_budget),
-        stop_proxy=not options.keep_proxy,
+        stop_timeout=None if options.keep_proxy else options.stop_timeout,
     )
     stop = lifecycle.stop
     # Before the worker writes it: what was last good before us must not be gone back on.
     newest = last_good.version()
-    lifecycle.spawn("worker", lambda: worker.run(stop))
+    lifecycle.spawn("worker", lambda: worker.run(stop), patience=options.stop_timeout + _TO_END)
     lifecycle.spawn("prober", lambda: prober.run(worker.probed, stop))
     lifecycle.spawn("intake", lambda: follow(bus, options.cluster, worker.tell, stop, newest=newest))
     lifecycle.spawn("herald", lambda: herald.run(stop))
+    standing = Standing(herald, control.witness, lambda: worker.alive_at)
+    lifecycle.spawn("health", lambda: health.pulse(standing.state, stop), once=True)
     get_logger(service="extension").info(
         "serving", cluster=str(options.cluster), proxy=options.proxy_id, listen=list(options.listen)
     )

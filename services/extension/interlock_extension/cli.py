@@ -63,6 +63,17 @@ good until it has read the plan. Killed hard, it leaves the proxy serving; stopp
     help="Time that Swarm guarantees between showing that it will stop a task and SIGTERM.",
 )
 @setting("--access-log", metavar="PATH", help="Where requests are logged; off for nowhere.  [default: /dev/stdout]")
+@setting(
+    "--shared-state",
+    is_flag=True,
+    help="--state-dir is a volume that workers of this cluster share: take a free folder of it.",
+)
+@setting(
+    "--stop-timeout",
+    type=Duration(),
+    default="3s",
+    help="Time that requests in flight have to finish when the proxy is stopped.",
+)
 @setting("--keep-proxy", is_flag=True, help="Leave the proxy running when the worker is stopped.")
 @click.option(
     "--option",
@@ -84,6 +95,8 @@ def main(
     drain_budget: float,
     access_log: str | None,
     keep_proxy: bool,
+    shared_state: bool,
+    stop_timeout: float,
     options: tuple[str, ...],
 ) -> None:
     """Run a proxy of one service cluster: follow its plan, bring each change into effect without losing a request."""
@@ -108,6 +121,8 @@ def main(
                 drain_budget=drain_budget,
                 metrics_addr=common.metrics,
                 keep_proxy=keep_proxy,
+                shared_state=shared_state,
+                stop_timeout=stop_timeout,
                 proxy_options=proxy_options,
             )
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import msgspec
 
@@ -26,6 +27,8 @@ class Herald:
         self._present = present
         self._news: list[Outcome] = []
         self._changed = threading.Condition()
+        self.reached_at = 0.0
+        """Unix seconds at which the bus last took what was said; 0 before."""
 
     @property
     def present(self) -> Outcome:
@@ -55,6 +58,7 @@ class Herald:
                     self._outcomes.publish(self._cluster, outcome, news=True)
                 if not batch:
                     self._outcomes.publish(self._cluster, present, news=False)
+                self.reached_at = time.time()
             except BusError:
                 with self._changed:
                     self._news = [*batch, *self._news][-_MOST_PENDING:]

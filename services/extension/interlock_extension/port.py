@@ -95,6 +95,12 @@ class Control(Protocol):
     def alive(self) -> bool:
         """Whether the proxy runs."""
 
+    def witness(self) -> tuple[str, str] | None:
+        """For the health check, from any thread: a private socket and how the proxy's answer there must begin.
+
+        None while it does not run. See `interlock.runtime.health`.
+        """
+
     def tend(self) -> dict[str, float]:
         """Bound what old generations hold; called about once a second. Gauges and totals to report."""
 

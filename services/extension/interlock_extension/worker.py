@@ -33,7 +33,6 @@ from interlock_extension.port import Control, Proof, Renderer
 
 _TICK = 0.05
 _TEND = 1.0
-_STOP = 3.0
 _LONGEST_PAUSE = 2.0
 _FIRST_PAUSE = 0.1
 _REFUSALS_AT_ONCE = 8
@@ -52,7 +51,10 @@ Event = Lost | News | Probed
 
 
 class Worker:
-    """One extension worker. `tell` may be called from any thread; everything else belongs to `run`'s."""
+    """One extension worker. `tell` may be called from any thread; everything else belongs to `run`'s.
+
+    `stop_timeout`: seconds for requests in flight when the proxy is stopped with us; None leaves it running.
+    """
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class Worker:
         watch: Callable[[frozenset[Key]], None],
         forget: Callable[[frozenset[Key]], None],
         ledger: Ledger,
-        stop_proxy: bool = True,
+        stop_timeout: float | None = 3.0,
     ) -> None:
         self._control = control
         self._last_good = last_good
@@ -74,7 +76,7 @@ class Worker:
         self._watch = watch
         self._forget = forget
         self._ledger = ledger
-        self._stop_proxy = stop_proxy
+        self._stop_timeout = stop_timeout
         self._desired = Desired()
         self._intake = Intake(self._desired)
         self._drafting = Drafting(self._desired, renderer)
@@ -94,6 +96,7 @@ class Worker:
         self._gauges: dict[str, float] = {}
         self._drains: tuple[Drain, ...] = ()
         self._misses = 0
+        self.alive_at = time.time()
         self._log = get_logger(service="extension")
 
     def tell(self, event: Event) -> None:
@@ -109,6 +112,7 @@ class Worker:
         try:
             self._begin()
             while not stop.is_set():
+                self.alive_at = time.time()
                 self._gather()
                 self._keep_running()
                 if self._running and time.monotonic() >= self._due_at():
@@ -117,10 +121,10 @@ class Worker:
             # The proxy outlives our mistakes; the next worker adopts it.
             self._control.leave()
             raise
-        if self._stop_proxy:
-            self._control.stop(timeout=_STOP)
-        else:
+        if self._stop_timeout is None:
             self._control.leave()
+        else:
+            self._control.stop(timeout=self._stop_timeout)
 
     # Beginning
 

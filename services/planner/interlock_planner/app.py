@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from interlock.bus.connection import Bus
+from interlock.runtime import health
 from interlock.runtime.lifecycle import Lifecycle
 from interlock.runtime.logging import get_logger
 from interlock.runtime.metrics import Metrics, serve
@@ -26,5 +27,6 @@ def run(*, bus_url: str, name: str, region: str | None = None, metrics_addr: str
         log.info("metrics", port=server.port)
     loop = PlannerLoop(bus, Counters(metrics), name=name, region=region)
     lifecycle.spawn("planner", lambda: loop.run(lifecycle.stop))
+    lifecycle.spawn("health", lambda: health.pulse(loop.health, lifecycle.stop), once=True)
     log.info("planning", bus=bus.url, region=region or "(all)", name=name)
     return lifecycle.wait()

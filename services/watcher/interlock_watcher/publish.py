@@ -62,6 +62,8 @@ class Publisher:
         self._env = RegionEnv(bus, region)
         self._counters: dict[str, float] = {}
         self._log = get_logger(service="watcher", region=region)
+        self.alive_at = time.time()
+        """Unix seconds of the loop's last turn."""
         self._told = 0.0
         self._told_status: WatcherStatus | None = None
         self._retry = _RETRY
@@ -96,6 +98,7 @@ class Publisher:
                 self._inbox.wake.wait(STATUS_EVERY)
                 self._inbox.wake.clear()
                 self._turn_guarded()
+                self.alive_at = time.time()
         finally:
             self.leases.close()
 

@@ -34,7 +34,7 @@ class Lifecycle:
         self.stop = threading.Event()
         self.failed = False
         self._log = get_logger(service=service)
-        self._threads: list[threading.Thread] = []
+        self._threads: list[tuple[threading.Thread, float]] = []
         self._closers: list[tuple[str, Callable[[], None]]] = []
         self._stoppers: list[Callable[[], None]] = []
         self._signal_count = 0
@@ -48,10 +48,15 @@ class Lifecycle:
         self._watch = threading.Thread(target=self._watch_signals, name=f"{service}-signals", daemon=True)
         self._watch.start()
 
-    def spawn(self, name: str, target: Callable[[], None], *, once: bool = False) -> threading.Thread:
-        """Start a supervised daemon thread. An exception, or a return before stop unless `once`, is a failure."""
+    def spawn(
+        self, name: str, target: Callable[[], None], *, once: bool = False, patience: float = _JOIN
+    ) -> threading.Thread:
+        """Start a supervised daemon thread. An exception, or a return before stop unless `once`, is a failure.
+
+        `patience`: seconds after stop that it may take to end.
+        """
         thread = threading.Thread(target=self._supervised, args=(name, target, once), name=name, daemon=True)
-        self._threads.append(thread)
+        self._threads.append((thread, patience))
         thread.start()
         return thread
 
@@ -79,9 +84,9 @@ class Lifecycle:
         self.stop.set()
         while self._stoppers:
             self._guarded("an interrupt", self._stoppers.pop())
-        deadline = time.monotonic() + _JOIN
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        began = time.monotonic()
+        for thread, patience in self._threads:
+            thread.join(max(0.0, began + patience - time.monotonic()))
             if thread.is_alive():
                 self._log.warning("a thread did not stop", thread=thread.name)
         self._threads.clear()

@@ -21,6 +21,10 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
 """
 
 
+PLACE = "/run/docker.sock"
+"""Where users expect the socket; each node has a /run of its own."""
+
+
 class Node:
     """Node `number` of a lab; its files are in `folder`, which must be short: a unix socket lies in it."""
 
@@ -67,6 +71,7 @@ class Node:
         entered = ("nsenter", f"--net={mine}net", f"--mount={mine}mnt", f"--uts={mine}uts", "--")
         options = (
             "--data-root", self.folder / "data", "--exec-root", "/run/docker", "-H", self.host,
+            "-H", f"unix://{PLACE}",
             "--containerd", "/run/containerd/containerd.sock", "--pidfile", self.folder / "dockerd.run",
             "--cgroup-parent", f"/{self._group.name}/ctr", "--log-level", "warn",
         )  # fmt: skip
@@ -111,6 +116,17 @@ class Node:
             return ["nsenter", f"--net={self._cables.namespace(self.number)}", "--"]
         pid = self.docker("inspect", "-f", "{{.State.Pid}}", container)
         return ["nsenter", f"--net=/proc/{pid}/ns/net", "--"]
+
+    def inside(self) -> list[str]:
+        """The words before a command that is to run on the node: its network, its mounts, its host name."""
+        pid = self.engine_pid()
+        return [
+            "nsenter",
+            f"--net=/proc/{pid}/ns/net",
+            f"--mount=/proc/{pid}/ns/mnt",
+            f"--uts=/proc/{pid}/ns/uts",
+            "--",
+        ]
 
     def engine_pid(self) -> int:
         """Of dockerd, whose mount namespace holds the sandboxes of its networks."""

@@ -20,6 +20,7 @@ _LIBRARY = Path("/usr/lib") / PYTHON.name
 _LEFT_OUT = re.compile(r"/(test|tests|idlelib|lib2to3|tkinter|turtledemo|pydoc_data|config-3[^/]*)(/|$)|\.opt-\d\.pyc$")
 _NO_MODULE = re.compile(r"_tkinter|_dbm|_gdbm|_test|xxlimited|_curses")
 _SHELL = (
+    "du cut tr printf sleep "
     "sh ls cat cp mv rm mkdir rmdir ln ps kill sleep env hostname id head tail grep sed awk date test true false touch "
     "chmod chown mktemp sort wc tee wget nslookup find xargs stat dirname basename readlink uname"
 )
@@ -89,6 +90,10 @@ def write(path: Path) -> None:
         tree.link(f"/usr/bin/{name}", "busybox")
     tree.programs([PYTHON])
     tree.link("/usr/bin/python3", PYTHON.name)
+    # Of the C library's package, so that every Debian has them; programs from wheels want them.
+    for name in ("libdl.so.2", "librt.so.1", "libpthread.so.0", "libm.so.6", "libresolv.so.2", "libutil.so.1"):
+        [found] = Path("/usr/lib").glob(f"*-linux-gnu*/{name}")
+        tree.file(found)
     modules = []
     for source in sorted(_LIBRARY.rglob("*")):
         if source.is_file() and not _LEFT_OUT.search(str(source)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2s
 from pathlib import Path
 
@@ -21,6 +21,10 @@ from interlock.wire import codec
 from interlock_extension.port import HostView
 
 _MOST_SYNCED = 64
+
+
+class FolderInUse(ConfigError):
+    """Another worker holds the folder."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +57,7 @@ class LastGood:
         except OSError as error:
             holder = os.pread(self._lock, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(self._lock)
-            raise ConfigError(
+            raise FolderInUse(
                 f"--state-dir {folder} is in use by another worker (pid {holder}); "
                 "end that one or give each worker a folder of its own"
             ) from error
@@ -115,6 +119,39 @@ class LastGood:
         except OSError as error:
             self._log.error("last good cannot be kept", folder=str(self._folder), error=str(error))
 
+    @property
+    def written_at(self) -> float:
+        """Unix seconds of the last write for our cluster; 0 where there was none."""
+        state = self._state([])
+        if state is None or state.cluster != self._cluster:
+            return 0.0
+        return _modified(self._folder / "state")
+
+    def seed(self, siblings: Iterable[Path]) -> Path | None:
+        """Take over what the newest of other workers' folders holds, where that is newer than ours; whose it was.
+
+        Its owner may write meanwhile: each file is whole, and a host of another version than its neighbour is served
+        until the plan is read.
+        """
+        for folder in sorted(siblings, key=lambda path: _modified(path / "lastgood" / "state"), reverse=True):
+            source = folder / "lastgood"
+            if _modified(source / "state") <= self.written_at:
+                return None
+            try:
+                state = codec.decode("state", (source / "state").read_bytes(), _State, where=str(source / "state"))
+                if state.cluster != self._cluster:
+                    continue
+                for path in self._folder.glob("*.view"):
+                    path.unlink()
+                # The state last: a copy that was cut short is older than what it was made from, and is made again.
+                for path in (*source.glob("*.view"), source / "state"):
+                    _written(self._folder / path.name, path.read_bytes()).replace(self._folder / path.name)
+            except (WireError, OSError) as error:
+                self._log.warning("what another worker kept cannot be taken over", folder=str(folder), error=str(error))
+                continue
+            return folder
+        return None
+
     def close(self) -> None:
         """Give the folder free."""
         os.close(self._lock)
@@ -122,6 +159,13 @@ class LastGood:
 
 def _name(host: str) -> str:
     return blake2s(host.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _written(path: Path, data: bytes) -> Path:

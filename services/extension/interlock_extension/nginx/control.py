@@ -95,6 +95,10 @@ class NginxControl:
         """See `Control.alive`."""
         return self._master is not None and self._master.alive()
 
+    def witness(self) -> tuple[str, str] | None:
+        """See `Control.witness`."""
+        return (str(self._place.folder / STATUS_SOCKET), self._generation) if self._master else None
+
     # Starting
 
     def start(self, files: Mapping[str, bytes]) -> Started:

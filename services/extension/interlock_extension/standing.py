@@ -1,0 +1,72 @@
+"""Whether the proxy serves what it should, for the container's health check. A shell that only looks.
+
+Healthy is who serves the version that it should. A plan that may be out of date is said and is not death: a restart
+would not make it fresher, and would cost what is served. Unhealthy is who serves nothing, or cannot bring changes into
+effect.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from interlock.model.outcome import Outcome
+from interlock.runtime.health import State
+from interlock_extension.herald import Herald
+
+STUCK = 60.0
+"""Seconds for which nothing could be brought into effect until the proxy counts as unhealthy."""
+
+PLANLESS = 5.0
+"""Seconds on a bus without a plan until the proxy of a service cluster that nobody uses yet counts as healthy."""
+
+_LONGEST_APPLY = 75.0
+_BUS_SILENCE = 5.0
+
+
+class Standing:
+    """`witness` is the control's; `alive_at` the time of the worker's last turn."""
+
+    def __init__(
+        self,
+        herald: Herald,
+        witness: Callable[[], tuple[str, str] | None],
+        alive_at: Callable[[], float],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._herald = herald
+        self._witness = witness
+        self._alive_at = alive_at
+        self._clock = clock
+        self._rejected_since: float | None = None
+        self._began = clock()
+
+    def state(self) -> State:
+        """What `interlock.runtime.health` writes down."""
+        now, present = self._clock(), self._herald.present
+        if present.result != "rejected":
+            self._rejected_since = None
+        elif self._rejected_since is None:
+            self._rejected_since = now
+        witness = self._witness()
+        okay, says = self._judge(now, present, runs=witness is not None)
+        alive_at = self._alive_at()
+        # A large apply takes its time.
+        state: State = {"at": now if now - alive_at < _LONGEST_APPLY else alive_at, "ok": okay, "says": says}
+        if witness is not None:
+            state["socket"], state["serves"] = witness
+        return state
+
+    def _judge(self, now: float, present: Outcome, *, runs: bool) -> tuple[bool, str]:
+        if not runs:
+            return False, f"the proxy does not run: {present.reason or 'starting'}"
+        stale = "" if present.stale_since is None else f"; stale for {now - present.stale_since:.0f} s"
+        if self._rejected_since is not None:
+            stuck = now - self._rejected_since
+            return stuck < STUCK, f"nothing could be brought into effect for {stuck:.0f} s: {present.reason}{stale}"
+        if present.version is None:
+            reached = now - self._herald.reached_at < _BUS_SILENCE
+            if reached and now - self._began >= PLANLESS:
+                return True, "nothing is routed to this service cluster: there is no plan for it on the bus"
+            return False, f"starting: {present.reason or 'waiting for the plan'}{'' if reached else '; no bus'}"
+        return True, f"serves version {present.version}, {present.hosts} hosts{stale}"
