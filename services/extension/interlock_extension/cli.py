@@ -87,10 +87,7 @@ def main(
     options: tuple[str, ...],
 ) -> None:
     """Run a proxy of one service cluster: follow its plan, bring each change into effect without losing a request."""
-    if not common.bus:
-        raise ConfigError(
-            "no bus: give --bus URL (or INTERLOCK_BUS, or BusURL in config.toml), such as redis://bus:6379/0"
-        )
+    bus_url = common.needed_bus()
     proxy_options = app.proxy_options(common.document.extensions, cluster)
     proxy_options.update(_pairs(options))
     if access_log:
@@ -98,7 +95,7 @@ def main(
     sys.exit(
         app.run(
             app.Options(
-                bus_url=common.bus,
+                bus_url=bus_url,
                 cluster=Cluster(common.region, cluster),
                 state_dir=state_dir or _state_dir(common.region, cluster),
                 extension=extension,
