@@ -1,4 +1,4 @@
-"""The bus' users, for Redis 7 and Valkey: each role may do what its work takes, on its own keys, and nothing else. Pure.
+"""The bus' users, for Redis 7 and Valkey: each role may do what its work takes, on its own keys, no more. Pure.
 
     watcher            writes the services of its region, its facts and its lease; adds to the registry of clusters
     planner            reads services, writes plans and their leases
@@ -22,7 +22,7 @@ from interlock.errors import ConfigError
 from interlock.model.names import Cluster
 
 _CONNECT = "auth hello ping select time client|setname acl|whoami"
-"""`client|setinfo` is not among them: Redis 7.0 does not know it, and refuses a file that names it. Clients do without."""
+"""Without `client|setinfo`, which Redis 7.0 does not know; it refuses a file that names it, and clients do without."""
 
 _SCRIPTS = "eval evalsha"
 _LEASE = "type del hmget hget hset pexpire"
