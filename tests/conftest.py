@@ -40,10 +40,9 @@ def _no_redis7() -> str | None:
 
 
 def _no_old_nginx() -> str | None:
-    from support.nginx_lab import OLD_NGINX
-
     from interlock.errors import PartMissing
     from interlock.runtime.parts import NGINX_WHOLE, find_nginx
+    from support.nginx_lab import OLD_NGINX
 
     try:
         found = find_nginx(OLD_NGINX)

@@ -20,7 +20,6 @@ from interlock_extension.nginx.control import NginxControl
 from interlock_extension.nginx.render import NginxRenderer
 from interlock_extension.port import HostView, Settings
 
-
 OLD_NGINX = "/usr/sbin/nginx"
 """Debian's, which is older than 1.27.4 and lacks `keepalive_min_timeout`."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 from pathlib import Path
@@ -10,9 +9,10 @@ from pathlib import Path
 import click
 
 from interlock.errors import ConfigError
-from interlock.model.names import UNNAMED, Cluster
+from interlock.model.names import Cluster
 from interlock.runtime.settings import Common, Duration, ServiceCommand, common_options, setting
 from interlock_extension import app
+from interlock_extension.delivery.files import default_folder
 
 _EXAMPLES = """\b
 Examples:
@@ -97,7 +97,7 @@ def main(
             app.Options(
                 bus_url=bus_url,
                 cluster=Cluster(common.region, cluster),
-                state_dir=state_dir or _state_dir(common.region, cluster),
+                state_dir=state_dir or default_folder(Cluster(common.region, cluster)),
                 extension=extension,
                 listen=listen or (str(http_port),),
                 binary=nginx or "",
@@ -109,12 +109,6 @@ def main(
             )
         )
     )
-
-
-def _state_dir(region: str, cluster: str) -> Path:
-    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    region, name = str(Cluster(region, cluster)).split("/")
-    return Path(home) / "interlock" / f"extension-{region}-{'default' if name == UNNAMED else name}"
 
 
 def _pairs(options: tuple[str, ...]) -> dict[str, object]:

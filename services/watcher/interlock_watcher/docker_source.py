@@ -113,7 +113,15 @@ class DockerSource:
             services=services, tasks=tasks, nodes=nodes, networks=networks, unreadable=bad_services | bad_tasks
         )
 
-    def events(self) -> Iterator[RawEvent | None]:
+    def serves(self, path: str) -> bool:
+        """Whether a GET of this path is answered with 200; a refusal of any kind is no."""
+        try:
+            self._get(path, timeout=SERVICE_TIMEOUT)
+        except (DockerRefused, NotFound, DockerFailed):
+            return False
+        return True
+
+    def events(self) -> Generator[RawEvent | None]:
         """The stream of events: None at each opening, then each event. Ends when Docker ends it, and at close.
 
         A stream that was silent for STREAM_SILENCE is opened anew, in order: nothing is wrong with a quiet Swarm.
