@@ -66,6 +66,7 @@ def main() -> None:
     Try it on this machine, without Docker:   interlock demo up
     See what is routed, and what is wrong:    interlock status --bus redis://localhost:6379
     Every route with its endpoints:           interlock routes --bus redis://localhost:6379
+    Is everything as it should be, here:      interlock doctor --bus redis://localhost:6379
     """
 
 

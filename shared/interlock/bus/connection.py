@@ -26,7 +26,7 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from interlock.bus.scripts import Script
-from interlock.errors import BusError, BusFull, BusUnavailable, ConfigError, Corrupted, Diverged, Fenced
+from interlock.errors import BusError, BusFull, BusUnavailable, ConfigError, Corrupted, Diverged, Fenced, NotAllowed
 
 WRITE_TIMEOUT = 5.0
 """Seconds. A writer that waits longer would outlive its lease anyway."""
@@ -163,7 +163,7 @@ def translated(url: str) -> Iterator[None]:
 def _refusal(url: str, error: ResponseError) -> BusError:
     text = str(error)
     if isinstance(error, NoPermissionError):
-        return BusError(
+        return NotAllowed(
             f"the bus at {url} does not allow this to our user: {text}; `interlock acl` writes users that may"
         )
     word, _, rest = text.partition(" ")

@@ -29,5 +29,5 @@ def report(findings: Sequence[Finding]) -> RenderableType:
 def summary(findings: Sequence[Finding]) -> str:
     """`2 errors, 1 warning, 7 ok`."""
     count = Counter(one.severity for one in findings)
-    errors, warnings = count["error"], count["warning"]
-    return f"{errors} error{'' if errors == 1 else 's'}, {warnings} warning{'' if warnings == 1 else 's'}, {count['ok']} ok"
+    bad = [f"{count[kind]} {kind}{'' if count[kind] == 1 else 's'}" for kind in ("error", "warning")]
+    return ", ".join((*bad, f"{count['ok']} ok"))
