@@ -64,6 +64,29 @@ def test_no_old_worker_accepts_after_the_proof(nginx, backend: Make) -> None:
         held.close()
 
 
+def test_a_worker_that_was_late_at_the_start_is_not_taken_for_a_new_one(
+    nginx, backend: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start waits for the first worker that answers; the other may still bear its master's title."""
+    one, two = backend("one"), backend("two")
+    nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
+    until(lambda: len(processes.children(nginx.control.pid)) == 2, "both workers")
+    listeners = processes.listeners_of(nginx.control.pid)
+    late, real, asked = processes.children(nginx.control.pid)[1], processes.title, []
+
+    def title(pid: int) -> str:
+        if pid == late and not asked:
+            asked.append(pid)
+            return "nginx: master process nginx"
+        return real(pid)
+
+    monkeypatch.setattr(processes, "title", title)
+    nginx.control.apply(host_file(nginx, view("a.example", two.port)), "v")
+    assert asked
+    assert not processes.accepts(late, listeners)
+    assert {ask(nginx.port, "a.example").text for _ in range(20)} == {"two GET / 0"}
+
+
 @both
 def test_workers_do_not_pile_up(nginx, backend: Make) -> None:
     """The master must not take an early leaver for a crash and start another."""
