@@ -39,6 +39,18 @@ def _no_redis7() -> str | None:
     return None if found and int(found[1]) >= 7 else f"redis-server here is older than 7 ({says.strip() or binary})"
 
 
+def _no_old_nginx() -> str | None:
+    from interlock.errors import PartMissing
+    from interlock.runtime.parts import NGINX_WHOLE, find_nginx
+    from support.nginx_lab import OLD_NGINX
+
+    try:
+        found = find_nginx(OLD_NGINX)
+    except PartMissing:
+        return "no system nginx here; Debian: apt-get install nginx-light"
+    return f"{found} is not older than 1.27.4" if found.version >= NGINX_WHOLE else None
+
+
 def _no_docker_cli() -> str | None:
     return None if shutil.which("docker") else "no docker command here; Debian: apt-get install docker.io"
 
@@ -55,6 +67,7 @@ def _no_swarm() -> str | None:
 SUITES = (
     Suite("root", "needs root", _no_root),
     Suite("redis7", "needs redis-server 7", _no_redis7),
+    Suite("old_nginx", "needs a system nginx older than 1.27.4", _no_old_nginx),
     Suite("docker_cli", "needs the docker command line", _no_docker_cli),
     Suite("swarm", "needs root and Docker's programs; make swarm", _no_swarm),
     Suite("load", "takes minutes; make load"),

@@ -66,6 +66,7 @@ def main() -> None:
     Try it on this machine, without Docker:   interlock demo up
     See what is routed, and what is wrong:    interlock status --bus redis://localhost:6379
     Every route with its endpoints:           interlock routes --bus redis://localhost:6379
+    Is everything as it should be, here:      interlock doctor --bus redis://localhost:6379
     """
 
 
@@ -104,8 +105,8 @@ def _bus(common: Common) -> Bus:
     url = common.bus or announced_bus()
     if not url:
         raise ConfigError(
-            "no bus is named and none runs here: give --bus redis://host:6379 (or INTERLOCK_BUS), or start the demo "
-            "with `interlock demo up`"
+            "no bus is named and none runs here: give --bus redis://host:6379 or --bus-file PATH (or INTERLOCK_BUS, "
+            "INTERLOCK_BUS_FILE), or start the demo with `interlock demo up`"
         )
     return Bus.connect(url, name="interlock-cli")
 

@@ -9,6 +9,7 @@
     ├── BusError                   the bus could not be asked, or refused
     │   ├── BusUnavailable         no connection, a time-out, loading, read-only: may be repeated
     │   ├── BusFull                no memory left even after the logs were trimmed
+    │   ├── NotAllowed             our user may not do this there (ACL)
     │   ├── Corrupted             a key of ours holds something that we have not put there
     │   ├── Fenced                 a writer with a newer token has been here: stop acting, lease again
     │   └── Diverged               the partition is not what this writer last wrote: read it and replace
@@ -61,6 +62,10 @@ class BusUnavailable(BusError):
 
 class BusFull(BusError):
     """The bus has no memory left even after the logs were trimmed."""
+
+
+class NotAllowed(BusError):
+    """The bus' users (ACL) do not allow this to ours; `interlock acl` makes users that fit."""
 
 
 class Corrupted(BusError):

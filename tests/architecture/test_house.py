@@ -23,7 +23,8 @@ GENERATED = {"__pycache__", ".pytest_cache", ".hypothesis"}
 
 
 def _files() -> Iterator[Path]:
-    yield from (p for p in ROOT.iterdir() if p.is_file())
+    # In a git worktree, `.git` is a file that says where the repository is.
+    yield from (p for p in ROOT.iterdir() if p.is_file() and p.name != ".git")
     for folder in FOLDERS:
         yield from (p for p in (ROOT / folder).rglob("*") if p.is_file() and not GENERATED & set(p.parts))
 

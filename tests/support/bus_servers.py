@@ -23,10 +23,14 @@ def redis7_binary() -> str | None:
 
 
 class Server:
-    """One server process on a unix socket. `stop` keeps the data; `start` comes back with it."""
+    """One server process on a unix socket. `stop` keeps the data; `start` comes back with it.
 
-    def __init__(self, binary: str, folder: Path, *options: str) -> None:
+    `login`: `user:password@` of whom it lets in, where it does not let everybody in.
+    """
+
+    def __init__(self, binary: str, folder: Path, *options: str, login: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.login = login
         self.binary, self.folder, self.options = binary, folder, options
         self.socket = folder / "bus.sock"
         self.url = f"unix://{self.socket}"
@@ -38,14 +42,15 @@ class Server:
              "--appendonly", "yes", "--enable-debug-command", "yes", *self.options],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        probe = Bus.connect(self.url)
+        probe = Bus.connect(self.url.replace("://", f"://{self.login}"))
         deadline = time.monotonic() + 10
         while True:
             try:
                 probe.ping()
                 break
             except BusError:
-                if time.monotonic() > deadline:
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    self.kill()
                     raise
                 time.sleep(0.02)
         probe.close()

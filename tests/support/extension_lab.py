@@ -39,8 +39,9 @@ def plan_of(hosts: Mapping[str, tuple[Endpoint, ...]]) -> Plan:
 
 
 class WorkerLab:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, binary: str = "") -> None:
         self.folder = folder
+        self.binary = binary
         self.state = folder / "state"
         self.port = free_port()
         self.server = EmbeddedServer.start(folder / "bus")
@@ -71,6 +72,7 @@ class WorkerLab:
             cluster=CLUSTER,
             state_dir=self.state,
             listen=(f"127.0.0.1:{self.port}",),
+            binary=self.binary,
             proxy_id="p1",
             proxy_options={
                 "AccessLogPath": "off",

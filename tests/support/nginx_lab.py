@@ -11,12 +11,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from interlock.model.names import upstream_name
 from interlock.model.routing import Endpoint, Route, Upstream, VirtualHost
 from interlock_extension.nginx import extension
 from interlock_extension.nginx.control import NginxControl
 from interlock_extension.nginx.render import NginxRenderer
 from interlock_extension.port import HostView, Settings
+
+OLD_NGINX = "/usr/sbin/nginx"
+"""Debian's, which is older than 1.27.4 and lacks `keepalive_min_timeout`."""
+
+both = pytest.mark.parametrize(
+    "binary", [pytest.param("", id="newest"), pytest.param(OLD_NGINX, id="old", marks=pytest.mark.old_nginx)]
+)
+"""For tests whose `nginx` or `lab` must do as well with an old nginx."""
 
 
 def until(condition: Callable[[], object], what: str, timeout: float = 10.0) -> None:
@@ -176,11 +186,12 @@ class Idle:
         self._link.close()
 
 
-def open_nginx(folder: Path, port: int, **options: object) -> tuple[NginxRenderer, NginxControl]:
+def open_nginx(folder: Path, port: int, *, binary: str = "", **options: object) -> tuple[NginxRenderer, NginxControl]:
     renderer, control = extension.open(
         Settings(
             folder=folder,
             listen=(f"127.0.0.1:{port}",),
+            binary=binary,
             proxy_id="proxy-1",
             server_info="interlock/0.1.0 (0123abcd) linux/amd64",
             options={"AccessLogPath": "off", "ErrorLogPath": str(folder.parent / "error.log"), **options},

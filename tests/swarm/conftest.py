@@ -1,4 +1,4 @@
-"""One real Swarm for the module; Interlock anew for each test."""
+"""Real Swarms: images made once, a Swarm for each module, Interlock anew for each test."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from support.swarm import images
+from support.swarm.images import Images
 from support.swarm.lab import Swarm
 from support.swarm.product import Product
 
 
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Images:
+    return Images(tmp_path_factory.mktemp("images"))
+
+
 @pytest.fixture(scope="module")
-def swarm() -> Iterator[Swarm]:
+def swarm(store: Images) -> Iterator[Swarm]:
     # Not tmp_path: a unix socket's path may have 107 bytes.
     with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), nodes=2) as lab:
-        images.make(lab)
+        store.basic(lab)
         yield lab
 
 

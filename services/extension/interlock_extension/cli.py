@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 from pathlib import Path
@@ -10,9 +9,10 @@ from pathlib import Path
 import click
 
 from interlock.errors import ConfigError
-from interlock.model.names import UNNAMED, Cluster
+from interlock.model.names import Cluster
 from interlock.runtime.settings import Common, Duration, ServiceCommand, common_options, setting
 from interlock_extension import app
+from interlock_extension.delivery.files import default_folder
 
 _EXAMPLES = """\b
 Examples:
@@ -100,10 +100,7 @@ def main(
     options: tuple[str, ...],
 ) -> None:
     """Run a proxy of one service cluster: follow its plan, bring each change into effect without losing a request."""
-    if not common.bus:
-        raise ConfigError(
-            "no bus: give --bus URL (or INTERLOCK_BUS, or BusURL in config.toml), such as redis://bus:6379/0"
-        )
+    bus_url = common.needed_bus()
     proxy_options = app.proxy_options(common.document.extensions, cluster)
     proxy_options.update(_pairs(options))
     if access_log:
@@ -111,9 +108,9 @@ def main(
     sys.exit(
         app.run(
             app.Options(
-                bus_url=common.bus,
+                bus_url=bus_url,
                 cluster=Cluster(common.region, cluster),
-                state_dir=state_dir or _state_dir(common.region, cluster),
+                state_dir=state_dir or default_folder(Cluster(common.region, cluster)),
                 extension=extension,
                 listen=listen or (str(http_port),),
                 binary=nginx or "",
@@ -127,12 +124,6 @@ def main(
             )
         )
     )
-
-
-def _state_dir(region: str, cluster: str) -> Path:
-    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    region, name = str(Cluster(region, cluster)).split("/")
-    return Path(home) / "interlock" / f"extension-{region}-{'default' if name == UNNAMED else name}"
 
 
 def _pairs(options: tuple[str, ...]) -> dict[str, object]:

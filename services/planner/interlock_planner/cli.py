@@ -7,7 +7,6 @@ import sys
 
 import click
 
-from interlock.errors import ConfigError
 from interlock.runtime.settings import Common, ServiceCommand, common_options_any_region, setting
 from interlock_planner.app import run
 
@@ -32,13 +31,9 @@ over within 2 seconds. A planner asks only the bus, never Docker, and keeps noth
 )
 def main(common: Common, name: str | None) -> None:
     """Turn the labelled services of every service cluster into the plan that its proxies follow."""
-    if not common.bus:
-        raise ConfigError(
-            "no bus: give --bus URL (or INTERLOCK_BUS, or BusURL in config.toml), such as redis://bus:6379/0"
-        )
     sys.exit(
         run(
-            bus_url=common.bus,
+            bus_url=common.needed_bus(),
             name=name or socket.gethostname(),
             region=common.region or None,
             metrics_addr=common.metrics,

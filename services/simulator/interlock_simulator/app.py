@@ -81,21 +81,20 @@ def application(engine: Engine, settings: Settings) -> web.Application:
     """The Docker API and the control API, with every path also under its version's prefix."""
     app = web.Application(middlewares=[gate], client_max_size=64 << 20)
     app[ENGINE] = engine
-    app[versions.VERSIONS] = (settings.oldest, settings.newest)
+    app[versions.VERSIONS] = versions.Spoken(settings.oldest, settings.newest)
     plain = [*control.ROUTES, *services.ROUTES, *cluster.ROUTES, *system.ROUTES]
     for route in plain[:-1]:
         app.router.add_route(route.method, route.path, route.handler)
         if not route.path.startswith("/_sim"):
-            app.router.add_route(
-                route.method, "/v{version:[0-9]+[.][0-9]+}" + route.path, _versioned(route.handler, settings)
-            )
+            app.router.add_route(route.method, "/v{version:[0-9]+[.][0-9]+}" + route.path, _versioned(route.handler))
     app.router.add_route("*", "/{rest:.*}", plain[-1].handler)
     return app
 
 
-def _versioned(handler: Handler, settings: Settings) -> Handler:
+def _versioned(handler: Handler) -> Handler:
     async def checked(request: web.Request) -> web.StreamResponse:
-        versions.check(request.match_info["version"], settings.oldest, settings.newest)
+        spoken = request.app[versions.VERSIONS]
+        versions.check(request.match_info["version"], spoken.oldest, spoken.newest)
         return await handler(request)
 
     return checked

@@ -255,6 +255,12 @@ class SimulatorClient:
         """Ends one fault or all."""
         self.call("DELETE", "/_sim/faults" + ("" if fault is None else f"/{fault}"))
 
+    def speak(self, oldest: str, newest: str, *, restarted: bool = False) -> None:
+        """The engine is another, of these versions. `restarted`: the next request meets a closed connection."""
+        self.call("POST", "/_sim/versions", {"oldest": oldest, "newest": newest})
+        if restarted:
+            self.fault("reset", count=1)
+
     def nodes_unknown(self, seconds: float) -> None:
         """All nodes read `unknown`, as after a leader change."""
         self.call("POST", "/_sim/nodes/unknown", {"seconds": seconds})

@@ -73,8 +73,6 @@ def main(
     from interlock_watcher.app import Watcher, WatcherOptions  # noqa: PLC0415  # --help must not need the SDK
     from interlock_watcher.docker_source import Tls  # noqa: PLC0415  # as above
 
-    if not common.bus:
-        raise ConfigError("no bus: give --bus URL, INTERLOCK_BUS or BusURL in config.toml")
     if not common.region:
         raise ConfigError("the region is empty: give --region NAME (or INTERLOCK_REGION), or leave it out")
     if poll_interval < POLL_FLOOR:
@@ -83,7 +81,7 @@ def main(
     tls = Tls(ca=tls_ca or "", cert=tls_cert or "", key=tls_key or "", verify=not allow_insecure)
     options = WatcherOptions(
         docker_url=docker,
-        bus_url=common.bus,
+        bus_url=common.needed_bus(),
         region=common.region,
         poll_interval=poll_interval,
         name=name,

@@ -35,6 +35,12 @@ LISTING_TIMEOUT = 60.0
 STREAM_SILENCE = 300.0
 """Seconds without an event after which the stream is opened anew: a dead TCP peer says nothing either."""
 
+_ACCEPT = {"Accept": "application/x-ndjson, application/json"}
+"""API 1.52 lets a client choose how events come, and has other forms than lines."""
+
+_AROUND = b" \t\r\n\x1e"
+"""What may stand around an event: white space, and the separator of a JSON text sequence."""
+
 _EVENT_TYPES = ("service", "node", "network", "secret", "config")
 T = TypeVar("T")
 
@@ -113,7 +119,15 @@ class DockerSource:
             services=services, tasks=tasks, nodes=nodes, networks=networks, unreadable=bad_services | bad_tasks
         )
 
-    def events(self) -> Iterator[RawEvent | None]:
+    def serves(self, path: str) -> bool:
+        """Whether a GET of this path is answered with 200; a refusal of any kind is no."""
+        try:
+            self._get(path, timeout=SERVICE_TIMEOUT)
+        except (DockerRefused, NotFound, DockerFailed):
+            return False
+        return True
+
+    def events(self) -> Generator[RawEvent | None]:
         """The stream of events: None at each opening, then each event. Ends when Docker ends it, and at close.
 
         A stream that was silent for STREAM_SILENCE is opened anew, in order: nothing is wrong with a quiet Swarm.
@@ -126,28 +140,25 @@ class DockerSource:
     def _follow(self) -> Generator[RawEvent | None, None, bool]:
         """One stream of events; whether it was left because nothing came."""
         filters = msgspec.json.encode({"type": _EVENT_TYPES}).decode()
-        with self._translated("/events"):
-            client = self._connected()
-            url = f"{client.base_url}/v{self.api_version}/events"
-            response = client.get(
-                url, params={"filters": filters}, stream=True, timeout=(CONNECT_TIMEOUT, STREAM_SILENCE)
-            )
-            with response:
-                _check("/events", response)
-                with self._interruptible(response):
-                    yield None
-                    rest = b""
-                    try:
-                        for chunk in response.iter_content(None):
-                            *lines, rest = (rest + chunk).split(b"\n")
-                            for line in filter(bytes.strip, lines):
-                                yield _decode("event", line, RawEvent)
-                    except requests.exceptions.RequestException as error:
-                        if self._closed.is_set():
-                            return False
-                        if error.args and isinstance(error.args[0], urllib3.exceptions.ReadTimeoutError):
-                            return True
-                        raise
+        with (
+            self._translated("/events"),
+            self._ask("/events", {"filters": filters}, timeout=STREAM_SILENCE, stream=True) as response,
+        ):
+            _check("/events", response)
+            with self._interruptible(response):
+                yield None
+                rest = b""
+                try:
+                    for chunk in response.iter_content(None):
+                        *lines, rest = (rest + chunk).split(b"\n")
+                        for line in filter(None, (line.strip(_AROUND) for line in lines)):
+                            yield _decode("event", line, RawEvent)
+                except requests.exceptions.RequestException as error:
+                    if self._closed.is_set():
+                        return False
+                    if error.args and isinstance(error.args[0], urllib3.exceptions.ReadTimeoutError):
+                        return True
+                    raise
         return False
 
     def close(self) -> None:
@@ -175,17 +186,37 @@ class DockerSource:
             copy.close()
 
     def _get(self, path: str, params: dict[str, str] | None = None, *, timeout: float = READ_TIMEOUT) -> bytes:
-        with self._translated(path):
+        with self._translated(path), self._ask(path, params, timeout=timeout) as response:
+            _check(path, response)
+            return response.content
+
+    def _ask(
+        self, path: str, params: dict[str, str] | None, *, timeout: float, stream: bool = False
+    ) -> requests.Response:
+        """One GET at the version that was agreed on; once more, agreed anew, where that tells of another engine.
+
+        A kept connection that the engine has closed is what remains of an engine that was restarted, maybe as an older
+        or newer one; where something stands in between, connections stay and only the answer tells.
+        """
+        for last in (False, True):
             client = self._connected()
             url = f"{client.base_url}/v{self.api_version}{path}"
             try:
-                response = client.get(url, params=params, timeout=(CONNECT_TIMEOUT, timeout))
+                response = client.get(
+                    url, params=params, headers=_ACCEPT, stream=stream, timeout=(CONNECT_TIMEOUT, timeout)
+                )
+            except requests.exceptions.ConnectTimeout:
+                raise
             except requests.exceptions.ConnectionError:
-                # A kept connection that the engine has closed meanwhile looks like this: once more on a new one.
-                response = client.get(url, params=params, timeout=(CONNECT_TIMEOUT, timeout))
-            with response:
-                _check(path, response)
-                return response.content
+                if last:
+                    raise
+                self._forget()
+                continue
+            if last or not _speaks_another_version(response):
+                break
+            response.close()
+            self._forget()
+        return response
 
     def _connected(self) -> APIClient:
         if self._client is None:
@@ -206,9 +237,10 @@ class DockerSource:
     def _negotiate(self, engine: _EngineVersion) -> None:
         newest, oldest = _numbers(engine.api_version), _numbers(engine.min_api_version)
         if newest < OLDEST or oldest > NEWEST:
+            remedy = "use Docker 20.10 or newer" if newest < OLDEST else "use a newer Interlock"
             raise DockerRefused(
-                f"Docker at {self.url} speaks API {engine.min_api_version} to {engine.api_version}, we speak "
-                f"{_dotted(OLDEST)} to {_dotted(NEWEST)}; use Docker 20.10 or newer, or a newer Interlock"
+                f"Docker {engine.version} at {self.url} speaks API {engine.min_api_version} to {engine.api_version}, "
+                f"we speak {_dotted(OLDEST)} to {_dotted(NEWEST)}; {remedy}"
             )
         self.api_version = _dotted(min(newest, NEWEST))
         self.engine_version = engine.version
@@ -245,6 +277,11 @@ def _check(path: str, response: requests.Response) -> None:
     if status >= 500:
         raise DockerFailed(said)
     raise DockerRefused(f"{said}; check that the socket is the Docker Engine's and may be read")
+
+
+def _speaks_another_version(response: requests.Response) -> bool:
+    """`client version 1.52 is too new. Maximum supported API version is 1.43`, or the other way round."""
+    return response.status_code == 400 and "supported API version" in response.text
 
 
 def _decode(what: str, data: bytes, type_: type[T]) -> T:

@@ -9,6 +9,7 @@
     registry     which service clusters there are
     outcomes     what each proxy runs
     env          what a region's watcher knows of Docker and of itself
+    acl          who may touch which key: users of the server, one for each role
     embedded     a server of our own, from a wheel or the system
     scripts/     the Lua that makes each step atomic
 

@@ -13,9 +13,11 @@ from typing import Any
 import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import (
+    AuthenticationError,
     BusyLoadingError,
     ClusterDownError,
     MasterDownError,
+    NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -24,7 +26,7 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from interlock.bus.scripts import Script
-from interlock.errors import BusError, BusFull, BusUnavailable, ConfigError, Corrupted, Diverged, Fenced
+from interlock.errors import BusError, BusFull, BusUnavailable, ConfigError, Corrupted, Diverged, Fenced, NotAllowed
 
 WRITE_TIMEOUT = 5.0
 """Seconds. A writer that waits longer would outlive its lease anyway."""
@@ -143,6 +145,11 @@ def translated(url: str) -> Iterator[None]:
         raise BusFull(
             f"the bus at {url} has no memory left: {error}; raise maxmemory or shorten the retention"
         ) from error
+    except AuthenticationError as error:
+        # Users are reloaded while we run: what is refused now may be right in a moment.
+        raise BusUnavailable(
+            f"the bus at {url} refuses our user or password: {error}; correct --bus or --bus-file, or the bus' users"
+        ) from error
     except (redis.ConnectionError, redis.TimeoutError, BusyLoadingError, ReadOnlyError) as error:
         raise BusUnavailable(f"the bus at {url} cannot be asked: {error}") from error
     except (ClusterDownError, MasterDownError) as error:
@@ -155,6 +162,10 @@ def translated(url: str) -> Iterator[None]:
 
 def _refusal(url: str, error: ResponseError) -> BusError:
     text = str(error)
+    if isinstance(error, NoPermissionError):
+        return NotAllowed(
+            f"the bus at {url} does not allow this to our user: {text}; `interlock acl` writes users that may"
+        )
     word, _, rest = text.partition(" ")
     match word:
         case "FENCED":

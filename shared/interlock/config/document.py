@@ -35,6 +35,7 @@ KEYS: dict[str, Kind] = {
     "Plugins": "table",
     # Ours.
     "BusURL": "string",
+    "BusFile": "string",
     "Region": "string",
     "LogLevel": "string",
     "LogFormat": "string",

@@ -26,7 +26,9 @@ def configure(level: str = "info", *, json: bool = False) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if json:
-        processors += [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
+        # structlog's own choice also writes out every local variable, the bus' URL with its password among them.
+        frames = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        processors += [structlog.processors.ExceptionRenderer(frames), structlog.processors.JSONRenderer(default=str)]
     else:
         processors += [
             structlog.dev.ConsoleRenderer(

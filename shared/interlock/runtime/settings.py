@@ -40,6 +40,19 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     metrics: str
     document: Document
 
+    def needed_bus(self) -> str:
+        """The bus' URL. Raises `ConfigError` where none was given."""
+        if not self.bus:
+            raise ConfigError(
+                "no bus: give --bus URL such as redis://bus:6379/0, or --bus-file PATH of a file that holds the URL "
+                "(INTERLOCK_BUS, INTERLOCK_BUS_FILE; BusURL, BusFile in config.toml)"
+            )
+        return self.bus
+
+    def __repr__(self) -> str:
+        """Without the bus, whose URL may hold a password."""
+        return f"Common(region={self.region!r})"
+
 
 class Duration(click.ParamType[float]):
     """A Go duration such as `3s`, as seconds."""
@@ -124,7 +137,7 @@ def setting(
 
 
 def common_options(command: F) -> F:
-    """--config --bus --region --log-level --log-format --metrics; the command gets them as `common: Common`."""
+    """--config --bus --bus-file --region --log-level --log-format --metrics, which come as `common: Common`."""
     return _with_options(command, (*_COMMON, _ONE_REGION))
 
 
@@ -136,10 +149,12 @@ def common_options_any_region(command: F) -> F:
 def _with_options(command: F, options: tuple[Callable[[Any], Any], ...]) -> F:
     @functools.wraps(command)
     def with_common(*args: Any, **values: Any) -> Any:
-        document = click.get_current_context().meta.get(_META) or Document()
+        context = click.get_current_context()
+        document = context.meta.get(_META) or Document()
         common = Common(
             document=document,
-            **{name: values.pop(name) or "" for name in ("bus", "region", "log_level", "log_format", "metrics")},
+            bus=_bus_url(context, values.pop("bus") or "", values.pop("bus_file") or ""),
+            **{name: values.pop(name) or "" for name in ("region", "log_level", "log_format", "metrics")},
         )
         logging.configure(common.log_level, json=common.log_format == "json")
         for warning in document.warnings:
@@ -150,6 +165,35 @@ def _with_options(command: F, options: tuple[Callable[[Any], Any], ...]) -> F:
     for option in reversed(options):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]  # click's decorators return what they were given
+
+
+_RANKS = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
+
+
+def _bus_url(ctx: click.Context, url: str, path: str) -> str:
+    """The bus' URL, out of the file where one is named. Where both are given, the nearer one counts.
+
+    As with any option: what the command line says comes before the environment, that before config.toml. Both on the
+    command line: the URL. Both in the environment, or both in config.toml, is a mistake that nobody can guess away.
+    """
+    if not path:
+        return url
+    sources = [ctx.get_parameter_source(name) for name in ("bus", "bus_file")]
+    ranks = [_RANKS.index(source) if source in _RANKS else len(_RANKS) for source in sources]
+    if url and ranks[0] == ranks[1] and sources[0] is not ParameterSource.COMMANDLINE:
+        names = ("INTERLOCK_BUS and INTERLOCK_BUS_FILE", "BusURL and BusFile of config.toml")[ranks[0] - 1]
+        raise ConfigError(f"{names} are both given, and may name different buses: keep one of them")
+    if url and ranks[0] <= ranks[1]:
+        return url
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        # Neither the file's content nor a part of it is quoted: it holds a password.
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigError(f"--bus-file {path}: {why}; give a readable file that holds the bus' URL") from None
+    if not text:
+        raise ConfigError(f"--bus-file {path}: the file is empty; write the bus' URL into it (redis://host:6379/0)")
+    return text
 
 
 def _read_config(ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
@@ -179,6 +223,10 @@ _COMMON: tuple[Callable[[Any], Any], ...] = (
         show_default=False, help="Read settings from this config.toml.",
     ),
     setting("--bus", key="BusURL", metavar="URL", help="The bus: a redis://, rediss:// or unix:// URL."),
+    setting(
+        "--bus-file", key="BusFile", metavar="PATH",
+        help="Read the bus' URL from this file, such as a Docker secret: a password then is in no argument list.",
+    ),
     setting(
         "--log-level", key="LogLevel", default="info", type=click.Choice(logging.LEVELS), help="Least level to log."
     ),

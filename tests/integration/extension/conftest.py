@@ -16,8 +16,13 @@ from support.nginx_lab import Backend, free_port, open_nginx
 class Lab:
     """One nginx."""
 
-    def __init__(self, folder: Path, port: int, renderer: NginxRenderer, control: NginxControl) -> None:
-        self.folder, self.port, self.renderer, self.control = folder, port, renderer, control
+    def __init__(self, folder: Path, port: int, binary: str, **options: object) -> None:
+        self.folder, self.port, self.binary, self.options = folder, port, binary, options
+        self.renderer, self.control = self.open()
+
+    def open(self) -> tuple[NginxRenderer, NginxControl]:
+        """As a worker does that is started (again)."""
+        return open_nginx(self.folder, self.port, binary=self.binary, **self.options)
 
 
 @pytest.fixture
@@ -34,16 +39,20 @@ def backend() -> Iterator[Callable[..., Backend]]:
 
 
 @pytest.fixture
-def nginx(tmp_path: Path) -> Iterator[Lab]:
-    port = free_port()
-    renderer, control = open_nginx(tmp_path / "nginx", port, WorkerProcesses=2)
-    lab = Lab(tmp_path / "nginx", port, renderer, control)
+def binary() -> str:
+    """Which nginx; `support.nginx_lab.both` gives two."""
+    return ""
+
+
+@pytest.fixture
+def nginx(tmp_path: Path, binary: str) -> Iterator[Lab]:
+    lab = Lab(tmp_path / "nginx", free_port(), binary, WorkerProcesses=2)
     yield lab
     lab.control.stop(2.0)
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[WorkerLab]:
-    made = WorkerLab(tmp_path)
+def lab(tmp_path: Path, binary: str) -> Iterator[WorkerLab]:
+    made = WorkerLab(tmp_path, binary)
     yield made
     made.close()

@@ -17,7 +17,7 @@ import pytest
 from interlock.errors import ConfigRejected, ProxyUnavailable
 from interlock_extension.nginx import control, processes
 from interlock_extension.nginx.generations import Bounds
-from support.nginx_lab import Backend, Idle, ask, files_for, free_port, open_nginx, status_of, until, view
+from support.nginx_lab import Backend, Idle, ask, both, files_for, free_port, open_nginx, status_of, until, view
 
 Make = Callable[..., Backend]
 
@@ -47,6 +47,7 @@ def test_a_proven_reload_sends_nothing_to_what_it_left_out(nginx, backend: Make)
     assert (seen["X-Real-IP"], seen["X-Forwarded-For"]) == ("127.0.0.1", "127.0.0.1")
 
 
+@both
 def test_no_old_worker_accepts_after_the_proof(nginx, backend: Make) -> None:
     one = backend("one")
     nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
@@ -63,6 +64,30 @@ def test_no_old_worker_accepts_after_the_proof(nginx, backend: Make) -> None:
         held.close()
 
 
+def test_a_worker_that_was_late_at_the_start_is_not_taken_for_a_new_one(
+    nginx, backend: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start waits for the first worker that answers; the other may still bear its master's title."""
+    one, two = backend("one"), backend("two")
+    nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
+    until(lambda: len(processes.children(nginx.control.pid)) == 2, "both workers")
+    listeners = processes.listeners_of(nginx.control.pid)
+    late, real, asked = processes.children(nginx.control.pid)[1], processes.title, []
+
+    def title(pid: int) -> str:
+        if pid == late and not asked:
+            asked.append(pid)
+            return "nginx: master process nginx"
+        return real(pid)
+
+    monkeypatch.setattr(processes, "title", title)
+    nginx.control.apply(host_file(nginx, view("a.example", two.port)), "v")
+    assert asked
+    assert not processes.accepts(late, listeners)
+    assert {ask(nginx.port, "a.example").text for _ in range(20)} == {"two GET / 0"}
+
+
+@both
 def test_workers_do_not_pile_up(nginx, backend: Make) -> None:
     """The master must not take an early leaver for a crash and start another."""
     one = backend("one")
@@ -113,6 +138,7 @@ def test_reloads_under_keep_alive_load_lose_nothing(nginx, backend: Make) -> Non
     assert failed == []
 
 
+@both
 def test_a_refused_file_is_named_and_what_ran_before_runs_on(nginx, backend: Make) -> None:
     one = backend("one")
     files = files_for(nginx.renderer, view("a.example", one.port), view("b.example", one.port))
@@ -135,6 +161,7 @@ def full_zone() -> bytes:
     return f"upstream u_full {{\n    zone u_full_backend 64k;\n{servers}}}\n".encode()
 
 
+@both
 def test_a_refusal_that_nginx_logs_as_less_than_one_is_found_out(nginx, backend: Make) -> None:
     """A zone without room is `[crit]` only: nobody may wait for ever for workers that never come."""
     one = backend("one")
@@ -148,6 +175,7 @@ def test_a_refusal_that_nginx_logs_as_less_than_one_is_found_out(nginx, backend:
     assert ask(nginx.port, "c.example").status == 200
 
 
+@both
 def test_a_start_that_a_full_zone_prevents_names_the_file(nginx) -> None:
     with pytest.raises(ConfigRejected, match="no memory") as refused:
         nginx.control.start({**files_for(nginx.renderer, view("a.example", 1)), "hosts/b.example.conf": full_zone()})
@@ -164,6 +192,7 @@ def test_many_endpoints_find_room(nginx, backend: Make) -> None:
         assert ask(nginx.port, "a.example").status == 200
 
 
+@both
 def test_checking_aside_names_the_file_and_touches_nothing(nginx, backend: Make) -> None:
     one = backend("one")
     nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
@@ -174,6 +203,7 @@ def test_checking_aside_names_the_file_and_touches_nothing(nginx, backend: Make)
     assert ask(nginx.port, "a.example").status == 200
 
 
+@both
 def test_a_refused_start_names_the_file(nginx) -> None:
     files = files_for(nginx.renderer, view("a.example", 1))
     with pytest.raises(ConfigRejected) as refused:
@@ -193,7 +223,7 @@ def test_a_restarted_worker_adopts_the_running_nginx(nginx, backend: Make) -> No
     assert nginx.control.start(files) == "started"
     pid, workers = nginx.control.pid, processes.children(nginx.control.pid)
     nginx.control.leave()
-    renderer, control = open_nginx(nginx.folder, nginx.port, WorkerProcesses=2)
+    renderer, control = nginx.open()
     nginx.control = control
     assert control.start(files_for(renderer, view("a.example", two.port))) == "adopted"
     assert control.pid == pid
@@ -217,7 +247,7 @@ def test_a_slow_answer_is_no_reason_to_end_a_serving_nginx(nginx, backend: Make)
         os.kill(worker, signal.SIGSTOP)
     awake = threading.Timer(1.6, lambda: [os.kill(worker, signal.SIGCONT) for worker in workers])
     awake.start()
-    _, nginx.control = open_nginx(nginx.folder, nginx.port, WorkerProcesses=2)
+    _, nginx.control = nginx.open()
     assert nginx.control.start(files) == "adopted"
     awake.join()
     assert nginx.control.pid == pid
@@ -238,7 +268,7 @@ def test_an_nginx_that_never_answers_may_finish_what_it_has_begun(nginx, backend
     until(lambda: one.seen, "the request is in flight")
     nginx.control.leave()
     (nginx.folder / "status.sock").unlink()
-    _, nginx.control = open_nginx(nginx.folder, nginx.port, WorkerProcesses=2)
+    _, nginx.control = nginx.open()
     threading.Timer(1.0, release.set).start()
     assert nginx.control.start(files) == "started"
     thread.join()
@@ -257,12 +287,13 @@ def test_a_generation_that_a_dying_worker_left_unmarked_is_outdated_at_adoption(
     files = host_file(nginx, view("a.example", new.port))
     nginx.control.apply(files, "v")
     nginx.control.leave()
-    _, nginx.control = open_nginx(nginx.folder, nginx.port, WorkerProcesses=2)
+    _, nginx.control = nginx.open()
     assert nginx.control.start({}) == "adopted"
     assert idle.request("a.example").startswith("new")
     idle.close()
 
 
+@both
 def test_generations_do_not_pile_up_on_the_disk(nginx, backend: Make) -> None:
     one = backend("one")
     nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
@@ -327,6 +358,7 @@ def test_a_pid_file_of_another_process_is_not_adopted(nginx) -> None:
     assert nginx.control.pid != os.getpid()
 
 
+@both
 def test_nginx_comes_back_after_a_kill_although_its_workers_live_on(nginx, backend: Make) -> None:
     one = backend("one")
     files = files_for(nginx.renderer, view("a.example", one.port))
@@ -350,6 +382,7 @@ def test_applying_to_a_dead_nginx_is_unavailable(nginx, backend: Make) -> None:
         nginx.control.apply({}, "v")
 
 
+@both
 def test_stopping_a_dead_nginx_leaves_no_worker_behind(nginx, backend: Make) -> None:
     nginx.control.start(files_for(nginx.renderer, view("a.example", backend("one").port)))
     orphans = processes.children(nginx.control.pid)
@@ -381,6 +414,7 @@ def test_old_generations_are_bounded(nginx, backend: Make) -> None:
         thread.join()
 
 
+@both
 def test_requests_in_flight_finish_when_nginx_is_stopped(nginx, backend: Make) -> None:
     one = backend("one")
     release = threading.Event()

@@ -9,12 +9,13 @@ import pytest
 from interlock.model.names import upstream_name
 from interlock.model.routing import Route, VirtualHost
 from interlock_extension.port import HostView
-from support.nginx_lab import Backend, Idle, ask, files_for, upstream, view, virtual_host
+from support.nginx_lab import Backend, Idle, ask, both, files_for, upstream, view, virtual_host
 from support.nginx_lab import endpoint as to
 
 Make = Callable[..., Backend]
 
 
+@both
 def test_headers_to_the_backend(nginx, backend: Make) -> None:
     one = backend("one")
     nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
@@ -33,6 +34,7 @@ def test_headers_to_the_backend(nginx, backend: Make) -> None:
     assert seen["x-request-id"] == "mine"
 
 
+@both
 def test_headers_to_the_client(nginx, backend: Make) -> None:
     one = backend("one")
     nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
@@ -49,6 +51,7 @@ def test_headers_to_the_client(nginx, backend: Make) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
+@both
 def test_an_unknown_host_gets_our_page(nginx, backend: Make, method: str) -> None:
     nginx.control.start(files_for(nginx.renderer, view("a.example", backend("one").port)))
     answer = ask(nginx.port, "b.example", "/any/path", method, b"x" * 100_000 if method == "POST" else None)
@@ -58,6 +61,7 @@ def test_an_unknown_host_gets_our_page(nginx, backend: Make, method: str) -> Non
     assert not any(name.startswith("x-") for name in answer.headers)
 
 
+@both
 def test_the_default_host_answers_for_unknown_ones(nginx, backend: Make) -> None:
     one, rest = backend("one"), backend("rest")
     nginx.control.start(files_for(nginx.renderer, view("a.example", one.port), view("_", rest.port)))
@@ -65,6 +69,7 @@ def test_the_default_host_answers_for_unknown_ones(nginx, backend: Make) -> None
     assert ask(nginx.port, "b.example").text.startswith("rest")
 
 
+@both
 def test_wildcard_hosts(nginx, backend: Make) -> None:
     wild, exact = backend("wild"), backend("exact")
     nginx.control.start(files_for(nginx.renderer, view("*.a.example", wild.port), view("x.a.example", exact.port)))
@@ -88,6 +93,7 @@ def paths_view(app: Backend, admin: Backend, api: Backend) -> HostView:
     )
 
 
+@both
 def test_context_roots_match_whole_segments(nginx, backend: Make) -> None:
     app, admin, api = backend("app"), backend("admin"), backend("api")
     nginx.control.start(files_for(nginx.renderer, paths_view(app, admin, api)))
@@ -104,6 +110,7 @@ def test_context_roots_match_whole_segments(nginx, backend: Make) -> None:
         assert ask(nginx.port, "a.example", path).status == 404, path
 
 
+@both
 def test_rewriting(nginx, backend: Make) -> None:
     app, admin, api = backend("app"), backend("admin"), backend("api")
     nginx.control.start(files_for(nginx.renderer, paths_view(app, admin, api)))
@@ -115,6 +122,7 @@ def test_rewriting(nginx, backend: Make) -> None:
     assert (moved.status, moved.headers["location"]) == (301, "/api/?q=1")
 
 
+@both
 def test_a_path_without_endpoints_is_503_beside_one_that_has(nginx, backend: Make) -> None:
     one = backend("one")
     policy = virtual_host("a.example", "/", "/app")
@@ -129,6 +137,7 @@ def test_a_path_without_endpoints_is_503_beside_one_that_has(nginx, backend: Mak
         assert ask(nginx.port, "a.example", path, "POST", b"x" * 50_000).status == 503
 
 
+@both
 def test_the_status_path_answers_on_every_host(nginx, backend: Make) -> None:
     nginx.control.start(files_for(nginx.renderer, view("a.example", backend("one").port)))
     for host in ("a.example", "unknown.example"):
@@ -137,6 +146,7 @@ def test_the_status_path_answers_on_every_host(nginx, backend: Make) -> None:
         assert answer.text.startswith("Active connections") or (answer.status == 501 and "stub_status" in answer.text)
 
 
+@both
 def test_large_bodies_and_keep_alive(nginx, backend: Make) -> None:
     one = backend("one")
     nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
@@ -147,6 +157,7 @@ def test_large_bodies_and_keep_alive(nginx, backend: Make) -> None:
     link.close()
 
 
+@both
 def test_a_refusing_endpoint_does_not_fail_requests(nginx, backend: Make) -> None:
     one, dead = backend("one"), backend("dead")
     port = dead.port

@@ -20,12 +20,13 @@ from interlock.wire.trail import Trail
 from interlock_extension.app import start
 from interlock_extension.nginx import render
 from support.extension_lab import CLUSTER, TOKEN, WorkerLab, plan_of
-from support.nginx_lab import Backend, Idle, ask, endpoint, free_port, status_of, until, upstream
+from support.nginx_lab import Backend, Idle, ask, both, endpoint, free_port, status_of, until, upstream
 
 Make = Callable[..., Backend]
 A, B = "a.example", "b.example"
 
 
+@both
 def test_a_plan_becomes_answers_and_an_outcome(lab: WorkerLab, backend: Make) -> None:
     one = backend("one")
     lab.start()
@@ -37,6 +38,7 @@ def test_a_plan_becomes_answers_and_an_outcome(lab: WorkerLab, backend: Make) ->
     assert outcome.stale_since is None
 
 
+@both
 def test_a_change_costs_what_it_changes(lab: WorkerLab, backend: Make) -> None:
     one, two = backend("one"), backend("two")
     hosts = {f"h{n}.example": (endpoint(one.port, "t1"),) for n in range(50)}
@@ -223,6 +225,7 @@ def duplicate_routes(host: str) -> VirtualHost:
     return VirtualHost(host=host, routes=(route, route))
 
 
+@both
 def test_a_refused_host_harms_nobody(lab: WorkerLab, backend: Make) -> None:
     one, two = backend("one"), backend("two")
     lab.start()
@@ -343,6 +346,7 @@ def test_a_field_that_cannot_be_read_keeps_what_it_was(lab: WorkerLab, backend: 
     assert status_of(lab.port, A) == 200
 
 
+@both
 def test_it_starts_from_last_good_with_the_bus_away(lab: WorkerLab, backend: Make) -> None:
     one, two = backend("one"), backend("two")
     lab.start()
@@ -377,6 +381,7 @@ def test_a_bus_that_goes_away_is_reported_when_it_is_back(lab: WorkerLab, backen
     assert lab.outcome().stale_since is None
 
 
+@both
 def test_a_killed_nginx_is_back_within_a_second(lab: WorkerLab, backend: Make) -> None:
     one = backend("one")
     lab.start()

@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from support.swarm.commands import run, succeeds
 
+_NEW_NETWORK = 0x40000000
+_LIBC = ctypes.CDLL(None, use_errno=True)
 SUBNET = "192.168.240"
 _NETNS = Path("/run/netns")
+
+
+@contextmanager
+def within(namespace: Path) -> Iterator[None]:
+    """This thread, and those that it starts, in a network namespace; afterwards it is back where it was."""
+    back = os.open(f"/proc/self/task/{threading.get_native_id()}/ns/net", os.O_RDONLY)
+    try:
+        _enter(namespace)
+        try:
+            yield
+        finally:
+            assert _LIBC.setns(back, _NEW_NETWORK) == 0, os.strerror(ctypes.get_errno())
+    finally:
+        os.close(back)
+
+
+def _enter(namespace: Path) -> None:
+    handle = os.open(namespace, os.O_RDONLY)
+    try:
+        assert _LIBC.setns(handle, _NEW_NETWORK) == 0, os.strerror(ctypes.get_errno())
+    finally:
+        os.close(handle)
 
 
 class Cables:

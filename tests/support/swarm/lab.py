@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from hashlib import blake2s
 from pathlib import Path
 from types import TracebackType
 
 from support.swarm import cgroups
-from support.swarm.cables import Cables
+from support.swarm.cables import Cables, within
 from support.swarm.cgroups import Group
 from support.swarm.commands import run, until
 from support.swarm.node import Node
@@ -34,7 +35,8 @@ class Swarm:
     def __enter__(self) -> Swarm:
         try:
             cgroups.mount()
-            for number in self.nodes:
+            # Number 0 is nobody's: clients are there, who reach the nodes as the world does.
+            for number in (0, *self.nodes):
                 self._cables.lay(number)
             together(Node.start, self.nodes.values())
             self._form()
@@ -82,6 +84,18 @@ class Swarm:
     def exec(self, node: int, *command: str, container: str | None = None, check: bool = True) -> str:
         """A command of the machine in the network of a node, where 127.0.0.1 is the node, or of a container of it."""
         return run(*self.nodes[node].enter(container), *command, check=check)
+
+    @contextmanager
+    def among_clients(self, container: tuple[int, str] | None = None) -> Iterator[None]:
+        """Within it, this thread and those it starts are in the clients' network, or in a container's (node, id)."""
+        place = self.client if container is None else self.nodes[container[0]].enter(container[1])
+        with within(Path(place[1].removeprefix("--net="))):
+            yield
+
+    @property
+    def client(self) -> list[str]:
+        """The words before a command that is to run where clients are."""
+        return ["nsenter", f"--net={self._cables.namespace(0)}", "--"]
 
     def cut(self, node: int) -> None:
         """Takes a node's cable out; its Docker socket still answers."""

@@ -8,12 +8,9 @@ with Product(swarm, tmp_path) as product:
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +24,7 @@ from interlock.model.names import Cluster
 from interlock.model.outcome import Outcome
 from interlock_demo.load import Load
 from support.swarm import images
+from support.swarm.cables import within
 from support.swarm.commands import run, until
 from support.swarm.lab import Swarm
 from support.swarm.node import Node
@@ -34,8 +32,6 @@ from support.swarm.node import Node
 NETWORK = "web"
 PORT = 8000
 _PROGRAMS = Path(sys.executable).parent
-_NEW_NETWORK = 0x40000000
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Product:
@@ -134,23 +130,12 @@ class Product:
     def load(self, hosts: list[str], rate: float = 200) -> Iterator[Load]:
         """A load from within the proxy's network, which a new thread has from the one that starts it."""
         load = Load(hosts, port=PORT, rate=rate)
-        starter = threading.Thread(target=self._within, args=(load.start,))
-        starter.start()
-        starter.join()
+        with within(Path(self._gate[1].removeprefix("--net="))):
+            load.start()
         try:
             yield load
         finally:
             load.stop()
-
-    def _within(self, act: object) -> None:
-        [_, network, _] = self._gate
-        handle = os.open(network.removeprefix("--net="), os.O_RDONLY)
-        try:
-            assert _LIBC.setns(handle, _NEW_NETWORK) == 0, os.strerror(ctypes.get_errno())
-        finally:
-            os.close(handle)
-        assert callable(act)
-        act()
 
     def status(self) -> view.StatusView:
         return view.status(self.bus)

@@ -145,3 +145,16 @@ def test_metrics_are_served_and_the_port_is_given_back() -> None:
     metrics.serve(f"127.0.0.1:{server.port}", made).close()
     with pytest.raises(ConfigError):
         metrics.serve("nowhere", made)
+
+
+@pytest.mark.parametrize("json", [True, False])
+def test_a_logged_exception_shows_no_local_variable(capsys: pytest.CaptureFixture[str], json: bool) -> None:
+    logging.configure("info", json=json)
+    url = "redis://watcher:hunter" + "2@bus:6379/0"
+    try:
+        raise ValueError(f"{len(url)} characters")
+    except ValueError:
+        logging.get_logger().exception("failed")
+    logged = capsys.readouterr().err
+    assert "34 characters" in logged
+    assert "hunter2" not in logged

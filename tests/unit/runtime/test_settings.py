@@ -8,6 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from interlock.config.document import Document
 from interlock.errors import PartMissing
 from interlock.runtime.settings import Common, Duration, ServiceCommand, common_options, setting
 
@@ -59,3 +60,51 @@ def test_a_bad_value_names_its_place_and_the_remedy(file: Path) -> None:
 
 def test_help_names_the_environment() -> None:
     assert "INTERLOCK_POLL_INTERVAL" in run("--help").stdout
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    path = tmp_path / "bus.url"
+    path.write_text("redis://watcher:hunter2@bus:6379/0\n")
+    return path
+
+
+def test_the_bus_is_read_from_a_file(secret: Path, file: Path) -> None:
+    read = "3.0 default False redis://watcher:hunter2@bus:6379/0\n"
+    assert run("--bus-file", str(secret)).stdout == read
+    assert run(INTERLOCK_BUS_FILE=str(secret)).stdout == read
+    file.write_text(f'BusFile = "{secret}"\n')
+    assert run("-c", str(file)).stdout == read
+
+
+def test_of_a_bus_and_a_file_the_nearer_counts(secret: Path, file: Path) -> None:
+    assert run("--bus", "unix:///b", "--bus-file", str(secret)).stdout.endswith(" unix:///b\n")
+    assert run("--bus", "unix:///b", INTERLOCK_BUS_FILE=str(secret)).stdout.endswith(" unix:///b\n")
+    assert run("--bus-file", str(secret), INTERLOCK_BUS="unix:///b").stdout.endswith("@bus:6379/0\n")
+    file.write_text('BusURL = "unix:///b"\n')
+    assert run("-c", str(file), INTERLOCK_BUS_FILE=str(secret)).stdout.endswith("@bus:6379/0\n")
+    both = run(INTERLOCK_BUS="unix:///b", INTERLOCK_BUS_FILE=str(secret))
+    assert (both.exit_code, both.stdout) == (2, "")
+    assert "INTERLOCK_BUS and INTERLOCK_BUS_FILE are both given" in both.stderr
+    file.write_text(f'BusURL = "unix:///b"\nBusFile = "{secret}"\n')
+    assert "BusURL and BusFile of config.toml are both given" in run("-c", str(file)).stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "No such file"), (b" \n", "the file is empty"), (b"hunter2\xff", "it is not text")]
+)
+def test_a_bus_file_that_holds_no_url_is_refused(tmp_path: Path, content: bytes | None, said: str) -> None:
+    path = tmp_path / "bus.url"
+    if content is not None:
+        path.write_bytes(content)
+    refused = run("--bus-file", str(path))
+    assert refused.exit_code == 2
+    assert f"--bus-file {path}: {said}" in refused.stderr
+    assert "hunter2" not in refused.output
+
+
+def test_no_password_in_what_a_traceback_shows_of_the_settings(secret: Path) -> None:
+    common = Common(
+        bus=secret.read_text(), region="r", log_level="info", log_format="json", metrics="", document=Document()
+    )
+    assert "hunter2" not in repr(common)

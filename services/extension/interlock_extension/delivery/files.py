@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from interlock.errors import ConfigError, WireError
+from interlock.model.names import UNNAMED, Cluster
 from interlock.model.version import Version
 from interlock.runtime.logging import get_logger
 from interlock.wire import codec
@@ -25,6 +26,13 @@ _MOST_SYNCED = 64
 
 class FolderInUse(ConfigError):
     """Another worker holds the folder."""
+
+
+def default_folder(cluster: Cluster) -> Path:
+    """The folder of a worker that is told none: `interlock/extension-<region>-<cluster>` in $XDG_STATE_HOME."""
+    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    region, name = str(cluster).split("/")
+    return Path(home) / "interlock" / f"extension-{region}-{'default' if name == UNNAMED else name}"
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):

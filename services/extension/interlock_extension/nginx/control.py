@@ -216,7 +216,9 @@ class NginxControl:
         undo = self._place.write(changes)
         mark = self._complaints.mark()
         generation = self._write_generation(note)
-        old = [pid for pid in processes.children(master.pid) if processes.title(pid) == processes.WORKER]
+        # Whatever is there and does not leave, also one that was started just now and has no title of its own yet: it
+        # would be taken for a new one.
+        old = [pid for pid in processes.children(master.pid) if processes.title(pid) not in {"", processes.LEAVING}]
         try:
             ready_at = self._reload(master, old, mark)
         except ConfigRejected:

@@ -35,12 +35,16 @@ _PLAIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,199}")
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What rendering needs to know besides the options. `listen`: `port` or `address:port`."""
+    """What rendering needs to know besides the options. `listen`: `port` or `address:port`.
+
+    `keepalive_min_timeout`, `stub_status`: whether this nginx has that.
+    """
 
     listen: tuple[str, ...]
     proxy_id: str
     server_info: str
     stub_status: bool
+    keepalive_min_timeout: bool = True
     user: tuple[str, str] | None = None
 
 
@@ -124,7 +128,7 @@ class NginxRenderer:
             bucket_size=bucket_size(longest),
             hash_size=hash_size(hosts),
             keepalive_timeout=escape.duration(config.keepalive_timeout),
-            keepalive_min_timeout=escape.duration(config.keepalive_min_timeout),
+            keepalive_min_timeout=self._keepalive_min_timeout(),
             client_max_body_size=escape.size(config.client_max_body_size),
             client_body_buffer_size=escape.size(config.client_body_buffer_size),
             client_header_buffer_size=escape.size(config.client_header_buffer_size),
@@ -148,6 +152,10 @@ class NginxRenderer:
             GENERATION: self._generation.render(version=escape.interpolated(version)).encode(),
             WORKPLACE: self._workplace.render(workplace=escape.quoted(workplace)).encode(),
         }
+
+    def _keepalive_min_timeout(self) -> Token:
+        wanted = escape.duration(self._config.keepalive_min_timeout)
+        return wanted if self._facts.keepalive_min_timeout else Token("")
 
     def _status_page(self) -> Token:
         if self._facts.stub_status:

@@ -10,6 +10,7 @@ from aiohttp import web
 from interlock_simulator import changes, lifecycle, lookup, machine
 from interlock_simulator.api.reply import engine_of, posted, reply
 from interlock_simulator.api.truth import told
+from interlock_simulator.api.versions import VERSIONS
 from interlock_simulator.faults import Fault
 from interlock_simulator.refusal import Refused
 from interlock_simulator.swarm import Swarm
@@ -91,6 +92,17 @@ async def hang(request: web.Request) -> web.Response:
     return reply({"tasks": ids})
 
 
+async def speak(request: web.Request) -> web.Response:
+    """POST /_sim/versions {"oldest": "1.24", "newest": "1.43"}: another engine; streams end, connections stay"""
+    engine, body = engine_of(request), await posted(request)
+    spoken = request.app[VERSIONS]
+    spoken.oldest, spoken.newest = str(body.get("oldest", spoken.oldest)), str(body.get("newest", spoken.newest))
+    engine.cut_streams()
+    async with engine.news:
+        engine.news.notify_all()
+    return reply({})
+
+
 async def nodes_unknown(request: web.Request) -> web.Response:
     """POST /_sim/nodes/unknown {"seconds": 3}: as after a leader change"""
     seconds = float((await posted(request)).get("seconds", 3.0))
@@ -161,6 +173,7 @@ ROUTES = [
     web.delete("/_sim/faults/{id}", remove_faults),
     web.post("/_sim/crash", crash),
     web.post("/_sim/hang", hang),
+    web.post("/_sim/versions", speak),
     web.post("/_sim/nodes/unknown", nodes_unknown),
     web.post("/_sim/nodes", add_node),
     web.post("/_sim/nodes/{ref}/{what:down|partition|up}", node),

@@ -46,7 +46,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _stamp(request: web.Request, answer: web.StreamResponse) -> None:
-    answer.headers["Api-Version"] = request.app[versions.VERSIONS][1]
+    answer.headers["Api-Version"] = request.app[versions.VERSIONS].newest
     answer.headers["Ostype"] = "linux"
     answer.headers["Server"] = "Docker/27.5.1 (linux) Interlock-simulator"
 

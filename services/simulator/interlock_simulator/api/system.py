@@ -42,11 +42,11 @@ async def ping(request: web.Request) -> web.Response:
 
 async def version(request: web.Request) -> web.Response:
     """GET /version"""
-    oldest, newest = request.app[VERSIONS]
+    spoken = request.app[VERSIONS]
     common = {
         "Version": "27.5.1",
-        "ApiVersion": newest,
-        "MinAPIVersion": oldest,
+        "ApiVersion": spoken.newest,
+        "MinAPIVersion": spoken.oldest,
         "GitCommit": "simulated",
         "GoVersion": "none",
     }

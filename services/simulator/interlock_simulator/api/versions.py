@@ -9,7 +9,15 @@ from aiohttp import web
 
 from interlock_simulator.refusal import Refused
 
-VERSIONS: web.AppKey[tuple[str, str]] = web.AppKey("versions", tuple)
+
+class Spoken:
+    """The oldest and the newest version that the engine speaks; another engine speaks others (`/_sim/versions`)."""
+
+    def __init__(self, oldest: str, newest: str) -> None:
+        self.oldest, self.newest = oldest, newest
+
+
+VERSIONS: web.AppKey[Spoken] = web.AppKey("versions", Spoken)
 _PREFIX = re.compile(r"/v([0-9]+\.[0-9]+)(/.*)")
 
 

@@ -1,0 +1,218 @@
+"""The acceptance cases by number, and the life of a service, with our images, deployed by deploy/single.yml."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.swarm import images
+from support.swarm.commands import run, until
+from support.swarm.images import Images
+from support.swarm.lab import Swarm
+from support.swarm.stack import Stack
+
+pytestmark = [pytest.mark.swarm, pytest.mark.timeout(300)]
+# A second network for the proxy, as deploy/README.md tells an operator to add it.
+MORE_NETWORKS = """
+version: "3.8"
+services:
+  proxy: {networks: [bus, web, back]}
+networks:
+  back: {name: back, driver: overlay, attachable: true}
+"""
+FIVE = ("x-request-id", "x-proxy-id", "x-server-info", "x-upstream-addr", "x-upstream-response-time")
+
+
+@pytest.fixture(scope="module")
+def stack(store: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    more = tmp_path_factory.mktemp("stack") / "more.yml"
+    more.write_text(MORE_NETWORKS)
+    with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), nodes=2) as swarm:
+        store.product(swarm)
+        with Stack(swarm, "single.yml", more) as running:
+            running.wait_healthy("proxy")
+            running.wait_healthy("watcher")
+            yield running
+
+
+@pytest.fixture(autouse=True)
+def empty(stack: Stack) -> Iterator[None]:
+    yield
+    mine = [n for n in stack.docker("service", "ls", "--format", "{{.Name}}").split() if not n.startswith("interlock_")]
+    if mine:
+        stack.remove(*mine)
+        until(lambda: not stack.status().clusters[0].hosts, 30, "no host is left")
+
+
+def test_the_life_of_a_service(stack: Stack) -> None:
+    stack.service("shop", replicas=2)
+    stack.wait_answers("shop.test", tasks=2)
+    stack.update("shop", "--label-add", "com.docker.lb.hosts=shop.test,www.shop.test")
+    stack.wait_answers("www.shop.test", tasks=2)
+    stack.update("shop", "--label-rm", "com.docker.lb.hosts", "--label-add", "com.docker.lb.hosts=other.test")
+    stack.wait_answers("other.test", tasks=2)
+    stack.wait_unrouted("shop.test")
+    for version, order in (("2", "start-first"), ("3", "stop-first")):
+        stack.update("shop", "--update-order", order, "--env-add", f"VERSION={version}")
+        stack.wait_answers("other.test", tasks=2, version=version)
+    stack.remove("shop")
+    stack.wait_unrouted("other.test")
+    stack.service("shop", replicas=1)
+    stack.wait_answers("shop.test", tasks=1)
+
+
+def test_a_crash(stack: Stack) -> None:
+    stack.service("shop", replicas=3)
+    stack.wait_answers("shop.test", tasks=3)
+    before = {stack.ask("shop.test").task for _ in range(9)}
+    node = next(n for n in stack.swarm.nodes.values() if n.docker("ps", "-q", "-f", "name=shop"))
+    victim = node.docker("ps", "-q", "-f", "name=shop").split()[0]
+    node.docker("kill", "-s", "KILL", victim)
+    until(lambda: all(stack.ask("shop.test").status == 200 for _ in range(6)), 10, "the others answer")
+    stack.wait_answers("shop.test", tasks=3)
+    assert {stack.ask("shop.test").task for _ in range(9)} != before
+
+
+def test_case_1_a_simple_app_answers_with_the_five_headers(stack: Stack) -> None:
+    stack.service("demo", hosts="demo.local")
+    stack.wait_answers("demo.local", tasks=1)
+    answer = stack.ask("demo.local", "/ping")
+    assert answer.status == 200
+    assert answer.said["path"] == "/ping"
+    assert [name for name in FIVE if not answer.headers.get(name)] == []
+    # The application's own port is published nowhere.
+    for node in stack.swarm.nodes.values():
+        assert run(*stack.swarm.client, "curl", "-s", "-m", "2", f"http://{node.address}:8080/", check=False) == ""
+
+
+def test_case_2_scale(stack: Stack) -> None:
+    stack.service("demo", hosts="demo.local")
+    stack.wait_answers("demo.local", tasks=1)
+    stack.scale("demo", 4)
+    stack.wait_answers("demo.local", tasks=4)
+    answers = [stack.ask("demo.local") for _ in range(12)]
+    assert len({answer.headers["x-upstream-addr"] for answer in answers}) == 4
+    stack.scale("demo", 1)
+    stack.wait_answers("demo.local", tasks=1)
+    answers = [stack.ask("demo.local") for _ in range(12)]
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.headers["x-upstream-addr"] for answer in answers}) == 1
+
+
+def test_case_3_an_unknown_host(stack: Stack) -> None:
+    answer = stack.ask("nobody.local")
+    assert answer.status == 503
+    assert "text/html" in answer.headers["content-type"]
+    assert "<html" in answer.body.lower()
+    assert [name for name in FIVE if name in answer.headers] == []
+
+
+def test_case_4_a_default_backend(stack: Stack) -> None:
+    stack.service("demo", hosts="demo.local")
+    stack.service("fallback", hosts="", default_backend="true")
+    stack.wait_answers("nobody.local", tasks=1)
+    stack.wait_answers("demo.local", tasks=1)
+    assert stack.ask("nobody.local").task != stack.ask("demo.local").task
+    stack.remove("fallback")
+    stack.wait_unrouted("nobody.local")
+    assert stack.ask("demo.local").status == 200
+
+
+def test_case_5_several_hosts(stack: Stack) -> None:
+    stack.service("demo", replicas=2, hosts="a.local,b.local")
+    stack.wait_answers("a.local", tasks=2)
+    stack.wait_answers("b.local", tasks=2)
+    assert {stack.ask("a.local").task for _ in range(6)} == {stack.ask("b.local").task for _ in range(6)}
+
+
+def test_case_6_two_services_with_two_hosts_each(stack: Stack) -> None:
+    stack.service("one", hosts="a.local,b.local")
+    stack.service("two", hosts="c.local,d.local")
+    for host in ("a.local", "b.local", "c.local", "d.local"):
+        stack.wait_answers(host, tasks=1)
+    # Also for a proxy that starts with all of them.
+    [(node, id_)] = stack.containers("proxy")
+    node.docker("kill", "-s", "KILL", id_)
+    for host in ("a.local", "b.local", "c.local", "d.local"):
+        stack.wait_answers(host, tasks=1)
+
+
+def test_case_7_compose_routing(stack: Stack, tmp_path: Path) -> None:
+    """The routing half: the network is named with the stack's prefix, or without."""
+    services = {
+        name: {
+            "image": images.BACKEND,
+            "networks": ["demo-network"],
+            "deploy": {
+                "labels": {
+                    "com.docker.lb.hosts": f"{name}.local",
+                    "com.docker.lb.network": network,
+                    "com.docker.lb.port": "8080",
+                }
+            },
+        }
+        for name, network in (("prefixed", "demo_demo-network"), ("plain", "demo-network"))
+    }
+    document = {"version": "3.8", "services": services, "networks": {"demo-network": {"driver": "overlay"}}}
+    (tmp_path / "demo.yml").write_text(json.dumps(document))
+    stack.docker("stack", "deploy", "--resolve-image", "never", "-c", str(tmp_path / "demo.yml"), "demo")
+    # What the operator does for a network that the proxy is not on yet.
+    stack.update("interlock_proxy", "--network-add", "demo_demo-network")
+    stack.wait_answers("prefixed.local", tasks=1)
+    stack.wait_answers("plain.local", tasks=1)
+    # The network is free at the second attempt at latest: the proxy is on it.
+    stack.docker("stack", "rm", "demo", check=False)
+    stack.wait_unrouted("prefixed.local")
+    stack.update("interlock_proxy", "--network-rm", "demo_demo-network")
+    until(lambda: stack.settled("interlock_proxy"), 60, "the proxy is off the network")
+    until(lambda: _network_removed(stack, "demo_demo-network"), 60, "the network is free")
+
+
+def _network_removed(stack: Stack, name: str) -> bool:
+    stack.docker("network", "rm", name, check=False)
+    return name not in stack.docker("network", "ls", "--format", "{{.Name}}").split()
+
+
+def test_case_8_two_networks(stack: Stack) -> None:
+    """The routing half: the network of the label is the one that is used; a wrong one harms nobody else."""
+    subnet = stack.docker("network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", "back")
+    stack.service("both", networks=("web", "back"), hosts="both.local", network="back")
+    stack.service("demo", hosts="demo.local")
+    stack.wait_answers("both.local", tasks=1)
+    stack.wait_answers("demo.local", tasks=1)
+    assert stack.ask("both.local").headers["x-upstream-addr"].startswith(subnet.rpartition(".")[0].rpartition(".")[0])
+    stack.service("wrong", hosts="wrong.local", network="nowhere")
+    until(lambda: "wrong" in {p.service for c in stack.status().clusters for p in c.problems}, 20, "it is a problem")
+    [problem] = [p for c in stack.status().clusters for p in c.problems if p.service == "wrong"]
+    assert (problem.key, problem.value) == ("com.docker.lb.network", "nowhere")
+    assert stack.ask("wrong.local").status == 503
+    assert stack.ask("both.local").status == stack.ask("demo.local").status == 200
+
+
+def share(stack: Stack, host: str, version: str, of: int = 60) -> float:
+    answers = [stack.ask(host) for _ in range(of)]
+    assert {answer.status for answer in answers} == {200}
+    return Counter(answer.version for answer in answers)[version] / of
+
+
+def test_case_20_canary_and_blue_green(stack: Stack) -> None:
+    stack.service("demo-v1", replicas=4, hosts="demo.local")
+    stack.wait_answers("demo.local", tasks=4)
+    stack.service("demo-v2", replicas=1, hosts="demo.local", options=("--env", "VERSION=2"))
+    until(lambda: {stack.ask("demo.local").version for _ in range(10)} == {"1", "2"}, 30, "v2 answers")
+    assert 0.1 < share(stack, "demo.local", "2") < 0.3
+    stack.scale("demo-v2", 4)
+    until(lambda: 0.4 < share(stack, "demo.local", "2", of=24) < 0.6, 30, "half is v2")
+    stack.scale("demo-v1", 0)
+    stack.wait_answers("demo.local", tasks=4, version="2")
+    assert share(stack, "demo.local", "2") == 1.0
+    # And back.
+    stack.scale("demo-v1", 4)
+    until(lambda: 0.4 < share(stack, "demo.local", "1", of=24) < 0.6, 30, "half is v1")
+    stack.scale("demo-v2", 0)
+    stack.wait_answers("demo.local", tasks=4)
