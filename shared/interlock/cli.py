@@ -11,12 +11,12 @@ from importlib.metadata import EntryPoint, entry_points
 
 import click
 import msgspec
-from rich.console import Console
 
 from interlock import __version__
 from interlock.bus.connection import Bus
 from interlock.errors import ConfigError
 from interlock.inspection import tables, view
+from interlock.inspection.console import console
 from interlock.runtime.rundir import announced_bus
 from interlock.runtime.settings import Common, ServiceCommand, common_options_any_region
 
@@ -82,7 +82,7 @@ def status(common: Common, as_json: bool) -> None:
     if as_json:
         _print_json(found)
     else:
-        Console().print(tables.status_tables(found))
+        console().print(tables.status_tables(found))
     bus.close()
 
 
@@ -97,7 +97,7 @@ def routes(common: Common, as_json: bool, cluster: str | None) -> None:
     if as_json:
         _print_json(found)
     else:
-        Console().print(tables.routes_table(found))
+        console().print(tables.routes_table(found))
     bus.close()
 
 

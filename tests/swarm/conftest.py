@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,9 @@ from support.swarm.product import Product
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Images:
-    return Images(tmp_path_factory.mktemp("images"))
+    # SWARM_IMAGES: a folder that keeps them between runs, for who works on the tests and not on the product.
+    kept = os.environ.get("SWARM_IMAGES")
+    return Images(Path(kept) if kept else tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="module")

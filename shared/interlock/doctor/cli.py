@@ -7,11 +7,11 @@ from typing import cast
 
 import click
 import msgspec
-from rich.console import Console
 
 from interlock.doctor import bus, plans
 from interlock.doctor.port import Ask, Role, examine, installed
 from interlock.doctor.report import report
+from interlock.inspection.console import console
 from interlock.runtime.rundir import announced_bus
 from interlock.runtime.settings import Common, ServiceCommand, common_options_any_region, setting
 
@@ -77,5 +77,5 @@ def main(
         data = msgspec.json.encode({"ok": not failed, "findings": findings})
         sys.stdout.buffer.write(msgspec.json.format(data, indent=2) + b"\n")
     else:
-        Console().print(report(findings))
+        console().print(report(findings))
     sys.exit(1 if failed else 0)

@@ -51,13 +51,24 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stack:
-    """A stack of deploy/, on a Swarm that has the images. `node`: whose port 80 is asked unless told otherwise."""
+    """A stack of deploy/, on a Swarm that has the images. `node`: whose port 80 is asked unless told otherwise.
 
-    def __init__(self, swarm: Swarm, *files: str | Path, node: int = 1, env: Mapping[str, str] | None = None) -> None:
+    `operator`: the file with the bus' URL for who only looks, where the bus has users.
+    """
+
+    def __init__(
+        self,
+        swarm: Swarm,
+        *files: str | Path,
+        node: int = 1,
+        env: Mapping[str, str] | None = None,
+        operator: Path | None = None,
+    ) -> None:
         self.swarm = swarm
         self.node = node
         self._files = [ROOT / "deploy" / file for file in files]
         self._env = dict(env or {})
+        self._operator = operator
 
     def __enter__(self) -> Stack:
         manager = self.swarm.manager()
@@ -181,9 +192,10 @@ class Stack:
         ]
 
     def interlock(self, *words: str) -> str:
-        """What `interlock …` prints in a watcher's container, with its settings."""
-        node, id_ = self.containers("watcher")[0]
-        return node.docker("exec", id_, "interlock", *words)
+        """What `interlock …` prints, with the settings of a planner's container, or the operator's."""
+        node, id_ = self.containers("planner")[0]
+        as_operator = ("-e", f"INTERLOCK_BUS={self._operator.read_text().strip()}") if self._operator else ()
+        return node.docker("exec", *as_operator, id_, "interlock", *words)
 
     def status(self) -> StatusView:
         return msgspec.json.decode(self.interlock("status", "--json"), type=StatusView)
