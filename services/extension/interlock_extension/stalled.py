@@ -1,9 +1,10 @@
 """Finding out to whom the proxy waits for a connection: the kernel's own list of unanswered ones (sock_diag). Shell.
 
 A node that is lost answers nothing at all, and Docker takes 3 to 15 s to say so. Until then each of its endpoints costs
-every request that tries it a connect timeout. The kernel knows at once: the proxy's connections to them stay in SYN_SENT.
-Whoever is seen there twice is looked at by the prober. It needs no privilege, no log of the proxy and no request of its
-own, and works for any proxy in our network namespace. A look takes two milliseconds, whatever the number of connections.
+every request that tries it a connect timeout. The kernel knows at once: the proxy's connections to them stay in
+SYN_SENT. Whoever is seen there twice is looked at by the prober. It needs no privilege, no log of the proxy and no
+request of its own, and works for any proxy in our network namespace. A look takes two milliseconds, whatever the number
+of connections.
 """
 
 from __future__ import annotations
