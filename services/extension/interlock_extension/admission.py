@@ -2,6 +2,7 @@
 
 *Running is not listening*: an endpoint is admitted at its first accepted connection. A draining endpoint gets no new
 request, but for the last ones that accept: they are kept until another does. Removals never wait for anything.
+A denied endpoint, whose address is another's by now, gets none, the last one neither.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ def key_of(endpoint: Endpoint) -> Key:
     return Key(endpoint.address, endpoint.port, endpoint.task)
 
 
-def choose(upstream: Upstream, accepted: Container[Key]) -> tuple[Endpoint, ...]:
+def choose(upstream: Upstream, accepted: Container[Key], denied: Container[Key] = ()) -> tuple[Endpoint, ...]:
     """The endpoints to use, in the plan's order; empty while none has accepted a connection."""
-    admitted = [endpoint for endpoint in upstream.endpoints if key_of(endpoint) in accepted]
+    admitted = [e for e in upstream.endpoints if (key := key_of(e)) in accepted and key not in denied]
     wanted = tuple(endpoint for endpoint in admitted if not endpoint.draining)
     if wanted:
         return wanted

@@ -18,6 +18,8 @@ from interlock.runtime.lifecycle import Lifecycle
 from interlock.runtime.logging import get_logger
 from interlock.runtime.metrics import Metrics, serve
 from interlock_extension import registry
+from interlock_extension.confirm.loop import Confirmer
+from interlock_extension.confirm.resolver import Resolver, server_of
 from interlock_extension.delivery.files import LastGood
 from interlock_extension.drains import GUARANTEED_BUDGET, Ledger
 from interlock_extension.herald import Herald
@@ -29,7 +31,10 @@ from interlock_extension.worker import Worker
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker is told. `state_dir`: its own folder. `keep_proxy`: leave the proxy running at the end."""
+    """What a worker is told. `state_dir`: its own folder. `keep_proxy`: leave the proxy running at the end.
+
+    `dns`: as in `resolver.server_of`.
+    """
 
     bus_url: str
     cluster: Cluster
@@ -41,6 +46,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     drain_budget: float = GUARANTEED_BUDGET
     metrics_addr: str = ""
     keep_proxy: bool = False
+    dns: str = ""
     proxy_options: dict[str, object] = {}
 
 
@@ -81,6 +87,8 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
     )
     lifecycle.on_close("outcome", herald.farewell)
     prober = Prober()
+    server = server_of(options.dns)
+    confirmer = Confirmer(Resolver(server)) if server else None
     worker = Worker(
         renderer=renderer,
         control=control,
@@ -90,6 +98,7 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
         watch=prober.watch,
         forget=prober.forget,
         ledger=Ledger(options.drain_budget),
+        confirmer=confirmer,
         stop_proxy=not options.keep_proxy,
     )
     stop = lifecycle.stop
@@ -98,10 +107,18 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
     lifecycle.spawn("worker", lambda: worker.run(stop))
     lifecycle.spawn("prober", lambda: prober.run(worker.probed, stop))
     lifecycle.spawn("intake", lambda: follow(bus, options.cluster, worker.tell, stop, newest=newest))
+    if confirmer:
+        told = confirmer
+        lifecycle.spawn("confirmer", lambda: told.run(worker.tell, stop))
     lifecycle.spawn("herald", lambda: herald.run(stop))
     get_logger(service="extension").info(
         "serving", cluster=str(options.cluster), proxy=options.proxy_id, listen=list(options.listen)
     )
+    if server is None:
+        get_logger(service="extension").info(
+            "addresses are not confirmed by DNS while the bus is away",
+            why="--dns off" if options.dns else "the first name server here is not Docker's, 127.0.0.11; see --dns",
+        )
     return worker
 
 

@@ -62,6 +62,12 @@ good until it has read the plan. Killed hard, it leaves the proxy serving; stopp
     default="2s",
     help="Time that Swarm guarantees between showing that it will stop a task and SIGTERM.",
 )
+@setting(
+    "--dns",
+    metavar="ADDR[:PORT]",
+    help="Docker's DNS, which confirms addresses while the bus is away; off for none.  "
+    "[default: 127.0.0.11 where it is the first name server, else off]",
+)
 @setting("--access-log", metavar="PATH", help="Where requests are logged; off for nowhere.  [default: /dev/stdout]")
 @setting("--keep-proxy", is_flag=True, help="Leave the proxy running when the worker is stopped.")
 @click.option(
@@ -82,6 +88,7 @@ def main(
     nginx: str | None,
     proxy_id: str | None,
     drain_budget: float,
+    dns: str | None,
     access_log: str | None,
     keep_proxy: bool,
     options: tuple[str, ...],
@@ -108,6 +115,7 @@ def main(
                 drain_budget=drain_budget,
                 metrics_addr=common.metrics,
                 keep_proxy=keep_proxy,
+                dns=dns or "",
                 proxy_options=proxy_options,
             )
         )
