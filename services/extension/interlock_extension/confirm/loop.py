@@ -1,6 +1,8 @@
 """The rounds of confirmation, in a thread of their own while there is anybody to ask about. Shell; `verdict` decides.
 
-What it costs: COST
+It costs one question for each service and, in turn, for up to 100 addresses a round. Measured with three tasks each: 10
+services take 2 ms of us and 6 ms of the engine, so 1.5 % of a core; 100 take 18 and 28 ms, 9 %; 1,000 take 190 and 150
+ms, so that a round follows only after 3.4 s, at a tenth of a core. Nothing is asked while there is no doubt.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ _HEDGE = 0.1
 """Seconds after which what is not answered yet is asked about in the other direction too."""
 
 _SHARE = 0.1
-"""Of a core, for us and the engine together. The engine works about as long at an answer as we do."""
+"""Of a core, for us and the engine together."""
+
+_ENGINE = 0.00014
+"""Seconds that Docker's engine works at one answer (20.10, measured)."""
 
 _TURNS = 100
 
@@ -45,6 +50,7 @@ class Confirmer:
         self._subjects = Subjects()
         self._changed = threading.Condition()
         self._turn = 0
+        self._asked = 0
 
     def look(self, subjects: Subjects) -> None:
         """From now on ask about these; nobody for a rest."""
@@ -70,7 +76,7 @@ class Confirmer:
             if ruling:
                 tell(ruling)
             # Stretched rather than expensive.
-            every = max(EVERY, 2.0 * (time.thread_time() - worked) / _SHARE)
+            every = max(EVERY, (time.thread_time() - worked + self._asked * _ENGINE) / _SHARE)
             stop.wait(max(0.0, began + every - time.monotonic()))
 
     def _round(self, subjects: Subjects, deadline: float) -> Ruling:
@@ -80,6 +86,7 @@ class Confirmer:
             batch.collect(_HEDGE, deadline)
             batch.ask(second_questions(subjects, batch.answers, self._next_turn(subjects)), deadline)
             batch.collect(2 * TIMEOUT, deadline)
+            self._asked = batch.asked
             return self._judge.rule(subjects, batch.answers, own)
 
     def _next_turn(self, subjects: Subjects) -> set[Key]:

@@ -21,7 +21,6 @@ import dns.exception
 import dns.flags
 import dns.message
 import dns.rcode
-import dns.rdatatype
 import dns.reversename
 
 from interlock.errors import ConfigError
@@ -37,6 +36,7 @@ _LARGEST = 65000
 """Bytes that an answer may have. Docker cuts short what exceeds it, 40 addresses at the usual size of 1232."""
 
 _MOST_REMEMBERED = 50_000
+_MOST_ORDERS = 8
 _RESOLV_CONF = Path("/etc/resolv.conf")
 
 
@@ -78,41 +78,84 @@ def own_address(towards: str) -> str | None:
         return address
 
 
+class _Known:
+    """A question in the form in which it travels, and answers to it that were read before.
+
+    Reading one costs ten times what the rest of a question does, and the next is nearly always the same.
+    """
+
+    __slots__ = ("_read", "query", "wire")
+
+    def __init__(self, question: Question) -> None:
+        name = dns.reversename.from_address(question.name) if question.kind == "PTR" else question.name
+        self.query = dns.message.make_query(name, question.kind, use_edns=0, payload=_LARGEST)
+        self.wire = self.query.to_wire()
+        self._read: dict[bytes, Answer] = {}
+
+    def read(self, data: bytes) -> Answer | None:
+        """The answer that these bytes are; None where they are none."""
+        # Without the number, which differs. Docker gives addresses in any order.
+        body = data[2:]
+        found = self._read.get(body)
+        if found is None:
+            found = self._parse(data)
+            if found is not None:
+                if len(self._read) >= _MOST_ORDERS:
+                    self._read.clear()
+                self._read[body] = found
+        return found
+
+    def _parse(self, data: bytes) -> Answer | None:
+        try:
+            response = dns.message.from_wire(data, ignore_trailing=True)
+        except dns.exception.DNSException:
+            return None
+        if not response.flags & dns.flags.QR or response.question != self.query.question:
+            return None
+        if response.rcode() != dns.rcode.NOERROR:
+            return Answer()
+        kind = self.query.question[0].rdtype
+        values = frozenset(str(record) for records in response.answer if records.rdtype == kind for record in records)
+        return Answer(said=bool(values), values=values, whole=not response.flags & dns.flags.TC)
+
+
 class Resolver:
     """Asks one server. Not for several threads at a time."""
 
     def __init__(self, server: tuple[str, int]) -> None:
         self._server = server
-        self._wires: dict[Question, tuple[bytes, dns.message.Message]] = {}
+        self._known: dict[Question, _Known] = {}
 
     def batch(self) -> Batch:
         """For the questions of one round."""
         return Batch(self._server, self)
 
-    def wire(self, question: Question) -> tuple[bytes, dns.message.Message] | None:
-        """The question in the form in which it travels; None for a name that cannot be one."""
-        found = self._wires.get(question)
+    def known(self, question: Question) -> _Known | None:
+        """The question ready to be sent; None for a name that cannot be one."""
+        found = self._known.get(question)
         if found is None:
             try:
-                name = dns.reversename.from_address(question.name) if question.kind == "PTR" else question.name
-                query = dns.message.make_query(name, question.kind, use_edns=0, payload=_LARGEST)
-                found = query.to_wire(), query
+                found = _Known(question)
             except (dns.exception.DNSException, ValueError):
                 return None
-            if len(self._wires) >= _MOST_REMEMBERED:
-                self._wires.clear()
-            self._wires[question] = found
+            if len(self._known) >= _MOST_REMEMBERED:
+                self._known.clear()
+            self._known[question] = found
         return found
 
 
 class Batch:
-    """What was asked together. `answers`: what is known so far; a question that timed out has failed."""
+    """What was asked together. `answers`: what is known so far; a question that timed out has failed.
+
+    `asked`: how many were sent.
+    """
 
     def __init__(self, server: tuple[str, int], resolver: Resolver) -> None:
         self.answers: dict[Question, Answer] = {}
+        self.asked = 0
         self._resolver = resolver
         self._server = server
-        self._pending: dict[int, tuple[Question, float]] = {}
+        self._pending: dict[int, tuple[_Known, Question, float]] = {}
         self._next_id = random.randrange(0x10000)  # noqa: S311  # the server is this machine's own
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
@@ -136,16 +179,17 @@ class Batch:
                 self.collect(_CHUNK_WAIT, deadline)
 
     def _send(self, question: Question) -> None:
-        found = self._resolver.wire(question)
-        if found is None:
+        known = self._resolver.known(question)
+        if known is None:
             return
+        self.asked += 1
         self._next_id = (self._next_id + 1) & 0xFFFF
         while self._next_id in self._pending:
             self._next_id = (self._next_id + 1) & 0xFFFF
         with contextlib.suppress(OSError):
             # What cannot be sent fails when its time is over, as if the server had been silent.
-            self._socket.send(struct.pack("!H", self._next_id) + found[0][2:])
-        self._pending[self._next_id] = question, time.monotonic()
+            self._socket.send(struct.pack("!H", self._next_id) + known.wire[2:])
+        self._pending[self._next_id] = known, question, time.monotonic()
 
     def collect(self, wait: float, deadline: float) -> None:
         """Take answers until all are there, until `wait` seconds have passed, or until `deadline` (monotonic)."""
@@ -155,7 +199,7 @@ class Batch:
             left = until - time.monotonic()
             if left <= 0 or not self._pending:
                 return
-            oldest = next(iter(self._pending.values()))[1] + TIMEOUT - time.monotonic()
+            oldest = next(iter(self._pending.values()))[2] + TIMEOUT - time.monotonic()
             readable, _, _ = select.select([self._socket], [], [], max(0.0, min(left, oldest)))
             if readable:
                 self._receive()
@@ -163,7 +207,7 @@ class Batch:
     def _give_up(self) -> None:
         late = time.monotonic() - TIMEOUT
         # In the order of sending, so the first that is young enough ends it.
-        for number, (question, at) in list(self._pending.items()):
+        for number, (_, question, at) in list(self._pending.items()):
             if at > late:
                 return
             del self._pending[number]
@@ -184,30 +228,18 @@ class Batch:
 
     def _refuse(self) -> None:
         """Nobody listens there, and to what was asked so far nobody will answer."""
-        for question, _ in self._pending.values():
+        for _, question, _ in self._pending.values():
             self.answers[question] = Answer()
         self._pending.clear()
 
     def _read(self, data: bytes) -> None:
-        found = self._pending.get(int.from_bytes(data[:2], "big")) if len(data) > 2 else None
-        asked = self._resolver.wire(found[0]) if found else None
-        if found is None or asked is None:
+        number = int.from_bytes(data[:2], "big")
+        found = self._pending.get(number) if len(data) > 2 else None
+        if found is None:
             return
-        try:
-            response = dns.message.from_wire(data, ignore_trailing=True)
-        except dns.exception.DNSException:
-            # Not an answer; the right one may still come.
-            return
-        if not response.flags & dns.flags.QR or response.question != asked[1].question:
-            return
-        del self._pending[response.id]
-        self.answers[found[0]] = _answer(found[0], response)
-
-
-def _answer(question: Question, response: dns.message.Message) -> Answer:
-    kind = dns.rdatatype.from_text(question.kind)
-    values = frozenset(str(record) for records in response.answer if records.rdtype == kind for record in records)
-    cut = bool(response.flags & dns.flags.TC)
-    if response.rcode() != dns.rcode.NOERROR:
-        return Answer()
-    return Answer(said=bool(values), values=values, whole=not cut)
+        known, question, _ = found
+        answer = known.read(data)
+        # What is none is passed over: the right one may still come.
+        if answer is not None:
+            del self._pending[number]
+            self.answers[question] = answer
