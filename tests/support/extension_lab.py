@@ -50,6 +50,7 @@ class WorkerLab:
         self.writer.fence(TOKEN)
         self.lifecycle: Lifecycle | None = None
         self.process: subprocess.Popen[bytes] | None = None
+        self.dns = "off"
         self._changes = 0
 
     # The plan
@@ -74,6 +75,7 @@ class WorkerLab:
             listen=(f"127.0.0.1:{self.port}",),
             binary=self.binary,
             proxy_id="p1",
+            dns=self.dns,
             proxy_options={
                 "AccessLogPath": "off",
                 "ErrorLogPath": str(self.folder / "error.log"),
@@ -108,7 +110,7 @@ class WorkerLab:
                 [
                     sys.executable, "-m", "interlock_extension.cli", "--bus", self.server.url, "--region", "test",
                     "--state-dir", str(self.state), "--listen", f"127.0.0.1:{self.port}", "--proxy-id", "p1",
-                    "--access-log", "off", "--option", f"ErrorLogPath={self.folder / 'error.log'}",
+                    "--dns", self.dns, "--access-log", "off", "--option", f"ErrorLogPath={self.folder / 'error.log'}",
                     "--option", "WorkerProcesses=2",
                 ],
                 stdout=log, stderr=log,

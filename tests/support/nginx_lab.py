@@ -77,9 +77,9 @@ class _Server(http.server.ThreadingHTTPServer):
 class Backend:
     """A task that answers `name method path body-length`."""
 
-    def __init__(self, name: str, port: int = 0) -> None:
+    def __init__(self, name: str, port: int = 0, address: str = "127.0.0.1") -> None:
         self.name = name
-        self._server = _Server(("127.0.0.1", port), _Handler)
+        self._server = _Server((address, port), _Handler)
         self._server.name = name
         self._server.seen = []
         self._server.before_answer = lambda: None

@@ -2,6 +2,8 @@
 
 *Running is not listening*: an endpoint is admitted at its first accepted connection. A draining endpoint gets no new
 request, but for the last ones that accept: they are kept until another does. Removals never wait for anything.
+A denied endpoint, whose address is another's by now, gets none, the last one neither. A silent one, which stopped
+answering, gets none while others answer.
 """
 
 from __future__ import annotations
@@ -27,12 +29,14 @@ def key_of(endpoint: Endpoint) -> Key:
     return Key(endpoint.address, endpoint.port, endpoint.task)
 
 
-def choose(upstream: Upstream, accepted: Container[Key]) -> tuple[Endpoint, ...]:
+def choose(
+    upstream: Upstream, accepted: Container[Key], denied: Container[Key] = (), silent: Container[Key] = ()
+) -> tuple[Endpoint, ...]:
     """The endpoints to use, in the plan's order; empty while none has accepted a connection."""
-    admitted = [endpoint for endpoint in upstream.endpoints if key_of(endpoint) in accepted]
+    admitted = [e for e in upstream.endpoints if (key := key_of(e)) in accepted and key not in denied]
     wanted = tuple(endpoint for endpoint in admitted if not endpoint.draining)
     if wanted:
-        return wanted
+        return tuple(endpoint for endpoint in wanted if key_of(endpoint) not in silent) or wanted
     # Of several that drain, those that began last live longest.
     newest = max((endpoint.draining_since or 0.0 for endpoint in admitted), default=0.0)
     return tuple(e for e in admitted if (e.draining_since or 0.0) >= newest - _TOGETHER)

@@ -18,7 +18,9 @@ from interlock.runtime import health
 from interlock.runtime.lifecycle import Lifecycle
 from interlock.runtime.logging import get_logger
 from interlock.runtime.metrics import Metrics, serve
-from interlock_extension import registry
+from interlock_extension import registry, stalled
+from interlock_extension.confirm.loop import Confirmer
+from interlock_extension.confirm.resolver import Resolver, server_of
 from interlock_extension.delivery import pool
 from interlock_extension.delivery.files import LastGood
 from interlock_extension.drains import GUARANTEED_BUDGET, Ledger
@@ -37,6 +39,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker is told. `keep_proxy`: leave the proxy running at the end; else it has `stop_timeout` seconds.
 
     `state_dir`: the worker's own folder, or with `shared_state` a volume in which it takes one.
+    `dns`: as in `resolver.server_of`.
     """
 
     bus_url: str
@@ -51,6 +54,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     keep_proxy: bool = False
     shared_state: bool = False
     stop_timeout: float = 3.0
+    dns: str = ""
     proxy_options: dict[str, object] = {}
 
 
@@ -94,6 +98,8 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
     )
     lifecycle.on_close("outcome", herald.farewell)
     prober = Prober()
+    server = server_of(options.dns)
+    confirmer = Confirmer(Resolver(server)) if server else None
     worker = Worker(
         renderer=renderer,
         control=control,
@@ -104,19 +110,29 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
         forget=prober.forget,
         ledger=Ledger(options.drain_budget),
         stop_timeout=None if options.keep_proxy else options.stop_timeout,
+        confirmer=confirmer,
     )
     stop = lifecycle.stop
     # Before the worker writes it: what was last good before us must not be gone back on.
     newest = last_good.version()
     lifecycle.spawn("worker", lambda: worker.run(stop), patience=options.stop_timeout + _TO_END)
     lifecycle.spawn("prober", lambda: prober.run(worker.probed, stop))
+    lifecycle.spawn("stalled", lambda: stalled.follow(worker.stalled, stop))
     lifecycle.spawn("intake", lambda: follow(bus, options.cluster, worker.tell, stop, newest=newest))
+    if confirmer:
+        told = confirmer
+        lifecycle.spawn("confirmer", lambda: told.run(worker.tell, stop))
     lifecycle.spawn("herald", lambda: herald.run(stop))
     standing = Standing(herald, control.witness, lambda: worker.alive_at)
     lifecycle.spawn("health", lambda: health.pulse(standing.state, stop), once=True)
     get_logger(service="extension").info(
         "serving", cluster=str(options.cluster), proxy=options.proxy_id, listen=list(options.listen)
     )
+    if server is None:
+        get_logger(service="extension").info(
+            "addresses are not confirmed by DNS while the bus is away",
+            why="--dns off" if options.dns else "the first name server here is not Docker's, 127.0.0.11; see --dns",
+        )
     return worker
 
 

@@ -62,6 +62,12 @@ good until it has read the plan. Killed hard, it leaves the proxy serving; stopp
     default="2s",
     help="Time that Swarm guarantees between showing that it will stop a task and SIGTERM.",
 )
+@setting(
+    "--dns",
+    metavar="ADDR[:PORT]",
+    help="Docker's DNS, which confirms addresses while the bus is away; off for none.  "
+    "[default: 127.0.0.11 where it is the first name server, else off]",
+)
 @setting("--access-log", metavar="PATH", help="Where requests are logged; off for nowhere.  [default: /dev/stdout]")
 @setting(
     "--shared-state",
@@ -93,6 +99,7 @@ def main(
     nginx: str | None,
     proxy_id: str | None,
     drain_budget: float,
+    dns: str | None,
     access_log: str | None,
     keep_proxy: bool,
     shared_state: bool,
@@ -120,6 +127,7 @@ def main(
                 keep_proxy=keep_proxy,
                 shared_state=shared_state,
                 stop_timeout=stop_timeout,
+                dns=dns or "",
                 proxy_options=proxy_options,
             )
         )

@@ -5,7 +5,7 @@ Every change answers which hosts it touches, so that the work that follows costs
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, TypeVar
 
 import msgspec
@@ -33,12 +33,14 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Desired:
-    """Hosts and upstreams of the plan, the endpoints admitted, the policies refused, and the views served."""
+    """Hosts and upstreams of the plan, the endpoints admitted or denied, the policies refused, the views served."""
 
     def __init__(self) -> None:
         self.hosts: dict[str, VirtualHost] = {}
         self.upstreams: dict[str, Upstream] = {}
         self.accepted: set[Key] = set()
+        self.silent: set[Key] = set()
+        self.denied: dict[Key, str] = {}
         self.refused: dict[str, Refused] = {}
         self.served: dict[str, HostView] = {}
         self._users: dict[str, set[str]] = {}
@@ -69,6 +71,9 @@ class Desired:
         gone = {key for key in gone if key not in self._places}
         self.accepted -= gone
         self._waiting -= gone
+        self.silent -= gone
+        for key in gone:
+            self.denied.pop(key, None)
         return Touched(
             hosts=frozenset(hosts),
             fresh=frozenset(key for key in fresh if key in self._places and key not in self.accepted),
@@ -122,7 +127,34 @@ class Desired:
             return frozenset()
         self.accepted.add(key)
         self._waiting.discard(key)
-        return frozenset(host for name in self._places[key] for host in self._users.get(name, ()))
+        return self._hosts_of(key)
+
+    def deny(self, keys: Mapping[Key, str]) -> dict[Key, frozenset[str]]:
+        """These get no request until they are allowed or leave the plan, and why; those that are new, with hosts."""
+        new = {key: self._hosts_of(key) for key in keys if key in self._places and key not in self.denied}
+        self.denied.update((key, why) for key, why in keys.items() if key in self._places)
+        return new
+
+    def allow(self, keys: Iterable[Key]) -> dict[Key, frozenset[str]]:
+        """These are themselves again; those that were denied, with hosts."""
+        return {key: self._hosts_of(key) for key in keys if self.denied.pop(key, None) is not None}
+
+    def hush(self, key: Key) -> frozenset[str]:
+        """It stopped answering: it gets no request while others of its upstream do; the hosts that this touches."""
+        if key not in self.accepted or key in self.silent:
+            return frozenset()
+        self.silent.add(key)
+        return self._hosts_of(key)
+
+    def hear(self, key: Key) -> frozenset[str]:
+        """It answers again; the hosts that this touches."""
+        if key not in self.silent:
+            return frozenset()
+        self.silent.discard(key)
+        return self._hosts_of(key)
+
+    def _hosts_of(self, key: Key) -> frozenset[str]:
+        return frozenset(host for name in self._places.get(key, ()) for host in self._users.get(name, ()))
 
     def unadmitted(self) -> frozenset[Key]:
         """Every endpoint of the plan that has not accepted a connection."""
@@ -138,12 +170,12 @@ class Desired:
             return None
         if host in self.refused:
             return self._held(host, policy)
-        return _view(policy, self.upstreams, self.accepted)
+        return self._chosen(policy, self.upstreams)
 
     def wanted(self, host: str) -> HostView | None:
         """The host as the plan has it, whatever was refused."""
         policy = self.hosts.get(host)
-        return _view(policy, self.upstreams, self.accepted) if policy else None
+        return self._chosen(policy, self.upstreams) if policy else None
 
     def reduced(self, host: str) -> HostView | None:
         """What is served of the host, less the endpoints that are gone: where the proxy refuses all else."""
@@ -152,7 +184,7 @@ class Desired:
             return None
         live = self._live(self.hosts[host])
         upstreams = {u.name: _only(u, live) for u in served.upstreams}
-        return _view(served.host, upstreams, self.accepted)
+        return self._chosen(served.host, upstreams)
 
     def lets_go(self, hosts: Iterable[str]) -> Literal["nothing", "some", "all"]:
         """Whether endpoints leave one of these hosts; `all` where no host that they leave has others."""
@@ -164,6 +196,20 @@ class Desired:
                     return "some"
                 found = "all"
         return found
+
+    def _chosen(self, policy: VirtualHost, upstreams: Mapping[str, Upstream]) -> HostView | None:
+        found: dict[str, Upstream] = {}
+        for route in policy.routes:
+            upstream = upstreams.get(route.upstream)
+            if upstream is None or upstream.name in found:
+                continue
+            chosen = choose(upstream, self.accepted, self.denied, self.silent)
+            if chosen:
+                found[upstream.name] = Upstream(name=upstream.name, endpoints=chosen)
+        # A host that is claimed stays its owner's while nobody answers there: a wildcard or the default must not.
+        if not found and policy.host == DEFAULT_HOST:
+            return None
+        return HostView(host=policy, upstreams=tuple(found.values()))
 
     def _live(self, policy: VirtualHost) -> dict[Key, Endpoint]:
         return {
@@ -179,7 +225,7 @@ class Desired:
             return None
         live = self._live(wanted)
         upstreams = {u.name: self.upstreams.get(u.name) or _only(u, live) for u in served.upstreams}
-        return _view(served.host, upstreams, self.accepted)
+        return self._chosen(served.host, upstreams)
 
     def refuse(self, host: str, reason: str) -> None:
         """The proxy refused the host's present policy."""
@@ -189,11 +235,24 @@ class Desired:
 
     def draining_since(self, key: Key) -> float | None:
         """Since when the endpoint drains, if it is in the plan and does."""
+        endpoint = self.endpoint(key)
+        return endpoint.draining_since if endpoint else None
+
+    def endpoint(self, key: Key) -> Endpoint | None:
+        """The endpoint as the plan has it."""
         for name in self._places.get(key, ()):
             for endpoint in self.upstreams[name].endpoints:
                 if key_of(endpoint) == key:
-                    return endpoint.draining_since
+                    return endpoint
         return None
+
+    def endpoints(self) -> dict[Key, Endpoint]:
+        """Every endpoint of the plan; it costs the plan's size."""
+        return {key_of(e): e for upstream in self.upstreams.values() for e in upstream.endpoints}
+
+    def unheard(self) -> list[Endpoint]:
+        """The wanted endpoints that have never accepted a connection."""
+        return [endpoint for key in self._waiting if (endpoint := self.endpoint(key))]
 
 
 def _only(upstream: Upstream, live: Mapping[Key, Endpoint]) -> Upstream:
@@ -209,18 +268,3 @@ def _difference(before: Mapping[str, T], after: Mapping[str, T]) -> dict[str, T 
     changed: dict[str, T | None] = dict.fromkeys(before.keys() - after.keys())
     changed.update((name, value) for name, value in after.items() if before.get(name) != value)
     return changed
-
-
-def _view(policy: VirtualHost, upstreams: Mapping[str, Upstream], accepted: Container[Key]) -> HostView | None:
-    found: dict[str, Upstream] = {}
-    for route in policy.routes:
-        upstream = upstreams.get(route.upstream)
-        if upstream is None or upstream.name in found:
-            continue
-        chosen = choose(upstream, accepted)
-        if chosen:
-            found[upstream.name] = Upstream(name=upstream.name, endpoints=chosen)
-    # A host that is claimed stays its owner's while nobody answers there: a wildcard or the default backend must not.
-    if not found and policy.host == DEFAULT_HOST:
-        return None
-    return HostView(host=policy, upstreams=tuple(found.values()))

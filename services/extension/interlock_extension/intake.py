@@ -23,6 +23,7 @@ from interlock.model.version import Version
 from interlock.wire.fields import HOST, UPSTREAM, Refused, read_delta, read_plan
 from interlock.wire.trail import Cause, Trail
 from interlock_extension.desired import Desired, Touched
+from interlock_extension.watcher_watch import WatcherWatch
 
 _POLL = 0.5
 _AGAIN = 0.2
@@ -35,6 +36,12 @@ class Lost(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class Watched(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a watcher acts for the region and has Docker before it: `silent` says why not, empty where one does."""
+
+    silent: str = ""
+
+
 class News(msgspec.Struct, frozen=True, kw_only=True):
     """A snapshot or an entry, and when it came."""
 
@@ -45,17 +52,21 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
 def follow(
     bus: Bus,
     cluster: Cluster,
-    tell: Callable[[Lost | News], None],
+    tell: Callable[[Lost | News | Watched], None],
     stop: threading.Event,
     *,
     newest: Version | None = None,
 ) -> None:
-    """Tell all news of the cluster's plan until stop. `newest`: the version that was last good."""
+    """Tell all news of the cluster's plan, and of its watcher, until stop. `newest`: the version that was last good."""
     follower = Follower(bus, [keys.plan(cluster)], newest=newest)
+    watch = WatcherWatch(bus, cluster.region)
     while not stop.is_set():
         try:
             for _, update in follower.poll(_POLL):
                 tell(News(at=time.time(), update=update))
+            silent = watch.look()
+            if silent is not None:
+                tell(Watched(silent=silent))
         except BusError as error:
             tell(Lost(at=time.time(), reason=str(error)))
             stop.wait(_AGAIN)
@@ -77,7 +88,13 @@ class Intake:
         self.version: Version | None = None
         self.stale_since: float | None = None
         self.stale_reason = ""
+        self.unwatched = ""
         self._refused: dict[str, str] = {}
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the plan may have fallen behind Docker: it cannot be read, or nobody keeps it up."""
+        return self.version is None or self.stale_since is not None or bool(self.unwatched)
 
     @property
     def unreadable(self) -> str:

@@ -15,7 +15,7 @@ _MARGINS = (-10.0, -5.0, -2.0, -1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5,
 
 
 class Meters:
-    """`counters` are totals since the worker's start."""
+    """`counters` are totals since the worker's start, and how many endpoints are denied at present."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.counters: dict[str, float] = dict.fromkeys(("hosts_rendered", "files_written", "bytes_written"), 0.0)
@@ -33,6 +33,7 @@ class Meters:
         self._hosts = metrics.gauge("hosts", "Virtual hosts that are served")
         self._endpoints = metrics.gauge("endpoints", "Endpoints in use")
         self._waiting = metrics.gauge("endpoints_waiting", "Wanted endpoints that have not accepted a connection yet")
+        self._denied = metrics.gauge("endpoints_denied", "Endpoints whose address is not theirs any more, says DNS")
         self._stale = metrics.gauge("stale_since_seconds", "Unix time since when the plan may be out of date; 0: fresh")
         self._proxy = metrics.gauge("proxy", "What the proxy's control reports", ["what"])
 
@@ -58,6 +59,8 @@ class Meters:
         self._hosts.set(len(desired.served))
         self._endpoints.set(endpoints)
         self._waiting.set(desired.waiting)
+        self._denied.set(len(desired.denied))
+        self.counters["endpoints_denied"] = float(len(desired.denied))
         self._stale.set(intake.stale_since or 0.0)
         for what, value in gauges.items():
             self._proxy.labels(what).set(value)

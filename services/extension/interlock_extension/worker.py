@@ -1,7 +1,8 @@
 """The loop beside one proxy: news of the plan and of endpoints in, one proven apply at a time, outcomes out.
 
 The first change acts at once; what arrives while an apply runs is folded into the next. Only this thread touches the
-proxy. Built by `app`; pure decisions are in `desired`, `admission`, `rollout` and `drains`.
+proxy. Built by `app`; pure decisions are in `desired`, `admission`, `rollout`, `drains` and
+`confirm.verdict`; what is said of the proxy is in `report`.
 """
 
 from __future__ import annotations
@@ -15,21 +16,25 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from interlock.errors import ConfigRejected, InterlockError, ProxyUnavailable
-from interlock.model.outcome import Drain, HostRejection, Outcome, Result
-from interlock.model.routing import DEFAULT_HOST
+from interlock.model.outcome import Result
 from interlock.model.version import Version
 from interlock.runtime.logging import get_logger
 from interlock.wire.trail import Cause, Trail
 from interlock_extension.admission import Key
 from interlock_extension.change import Draft, Drafting
+from interlock_extension.confirm.desk import Desk
+from interlock_extension.confirm.loop import Confirmer
+from interlock_extension.confirm.verdict import Ruling
 from interlock_extension.delivery.files import LastGood
 from interlock_extension.desired import Desired, Touched
-from interlock_extension.drains import LATEST, Ledger
+from interlock_extension.drains import Ledger
 from interlock_extension.herald import Herald
-from interlock_extension.intake import Change, Intake, Lost, News
+from interlock_extension.intake import Change, Intake, Lost, News, Watched
 from interlock_extension.meters import Meters
 from interlock_extension.patience import FIRST_RESULTS, FIRST_RESULTS_OF_ALL, Patience
-from interlock_extension.port import Control, Proof, Renderer
+from interlock_extension.port import Control, HostView, Proof, Renderer
+from interlock_extension.report import Report
+from interlock_extension.silence import Silence
 
 _TICK = 0.05
 _TEND = 1.0
@@ -47,7 +52,13 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True):
     at: float
 
 
-Event = Lost | News | Probed
+class Stalled(msgspec.Struct, frozen=True, kw_only=True):
+    """Who keeps the proxy waiting for a connection: addresses with ports."""
+
+    peers: frozenset[tuple[str, int]]
+
+
+Event = Lost | News | Watched | Probed | Ruling | Stalled
 
 
 class Worker:
@@ -67,11 +78,11 @@ class Worker:
         watch: Callable[[frozenset[Key]], None],
         forget: Callable[[frozenset[Key]], None],
         ledger: Ledger,
+        confirmer: Confirmer | None = None,
         stop_timeout: float | None = 3.0,
     ) -> None:
         self._control = control
         self._last_good = last_good
-        self._herald = herald
         self._meters = meters
         self._watch = watch
         self._forget = forget
@@ -80,6 +91,17 @@ class Worker:
         self._desired = Desired()
         self._intake = Intake(self._desired)
         self._drafting = Drafting(self._desired, renderer)
+        self._desk = Desk(self._desired, confirmer)
+        self._silence = Silence(self._desired)
+        self._report = Report(
+            herald=herald,
+            meters=meters,
+            desired=self._desired,
+            intake=self._intake,
+            drafting=self._drafting,
+            ledger=ledger,
+            desk=self._desk,
+        )
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._dirty: set[str] = set()
         self._trail: Trail | None = None
@@ -93,9 +115,6 @@ class Worker:
         self._pause = _FIRST_PAUSE
         self._try_again_at = 0.0
         self._tend_at = 0.0
-        self._gauges: dict[str, float] = {}
-        self._drains: tuple[Drain, ...] = ()
-        self._misses = 0
         self.alive_at = time.time()
         self._log = get_logger(service="extension")
 
@@ -107,6 +126,10 @@ class Worker:
         """For the prober."""
         self.tell(Probed(key=key, accepted=accepted, at=time.time()))
 
+    def stalled(self, peers: frozenset[tuple[str, int]]) -> None:
+        """For who looks at the kernel's connections."""
+        self.tell(Stalled(peers=peers))
+
     def run(self, stop: threading.Event) -> None:
         """The loop: until stop."""
         try:
@@ -114,6 +137,7 @@ class Worker:
             while not stop.is_set():
                 self.alive_at = time.time()
                 self._gather()
+                self._desk.tend(stale=self._intake.doubtful or not self._known_plan, now=time.monotonic())
                 self._keep_running()
                 if self._running and time.monotonic() >= self._due_at():
                     self._bring_into_effect()
@@ -133,11 +157,20 @@ class Worker:
         hosts = {host: view.host for host, view in kept.views.items()}
         upstreams = {u.name: u for view in kept.views.values() for u in view.upstreams}
         self._intake.restore(hosts, upstreams, kept.version)
-        self._desired.served.update(kept.views)
-        self._ledger.settle({host: (None, view) for host, view in kept.views.items()}, 0.0, lambda _: None)
-        self._drafting.begin(kept.views)
-        self._say("starting", "; ".join(kept.problems))
+        views = self._confirmed(kept.views)
+        self._desired.served.update(views)
+        self._ledger.settle({host: (None, view) for host, view in views.items()}, 0.0, lambda _: None)
+        self._drafting.begin(views)
+        self._report.say("starting", "; ".join(kept.problems))
         self._keep_running()
+
+    def _confirmed(self, views: dict[str, HostView]) -> dict[str, HostView]:
+        """What was last good without the addresses that became another's while we were away."""
+        touched = self._desk.before_start()
+        # A proxy that still runs has them.
+        self._dirty |= touched
+        found = {host: self._desired.view(host) if host in touched else view for host, view in views.items()}
+        return {host: view for host, view in found.items() if view}
 
     def _keep_running(self) -> None:
         now = time.monotonic()
@@ -149,8 +182,9 @@ class Worker:
             self._start_proxy(now)
         if self._running and now >= self._tend_at:
             self._tend_at = now + _TEND
-            self._gauges = self._control.tend()
-            self._refresh()
+            self._report.gauges = self._control.tend()
+            self._report.look_for_unreachable()
+            self._report.refresh()
 
     def _start_proxy(self, now: float) -> None:
         try:
@@ -173,12 +207,12 @@ class Worker:
         self._suspect |= self._drafting.installed(self._control.installed())
         self._log.info("the proxy runs", how=how, hosts=len(self._desired.served), version=str(self._intake.version))
         if self._desired.served or self._known_plan:
-            self._say("unchanged" if how == "adopted" else "reloaded", f"nginx {how}")
+            self._report.say("unchanged" if how == "adopted" else "reloaded", f"nginx {how}")
 
     def _wait_and_say(self, now: float, error: InterlockError) -> None:
         self._back_off(now)
         self._log.error("the proxy does not run", error=str(error))
-        self._say("starting", str(error))
+        self._report.say("starting", str(error))
 
     def _back_off(self, now: float) -> None:
         self._try_again_at = now + self._pause
@@ -201,15 +235,21 @@ class Worker:
                 news = self._intake.stale_since is None
                 self._intake.lose(event.at, event.reason)
                 if news:
-                    self._refresh(news=True)
+                    self._report.refresh(news=True)
             case News():
                 change = self._intake.take(event)
                 if change is None:
-                    self._refresh(news=True)
+                    self._report.refresh(news=True)
                 else:
                     self._absorb_change(change)
+            case Watched():
+                self._intake.unwatched = event.silent
             case Probed():
                 self._absorb_probe(event)
+            case Ruling():
+                self._absorb_ruling(event)
+            case Stalled():
+                self._watch(self._silence.stalled(event.peers))
 
     def _absorb_change(self, change: Change) -> None:
         self._known_plan = True
@@ -220,12 +260,14 @@ class Worker:
         if touched.gone:
             self._forget(touched.gone)
             self._patience.forget(touched.gone)
+            self._silence.forget(touched.gone)
             for key in touched.gone:
                 self._came_with.pop(key, None)
         new = self._patience.hand_over(fresh, time.monotonic(), FIRST_RESULTS_OF_ALL if change.whole else FIRST_RESULTS)
         if new:
             self._came_with.update(dict.fromkeys(new, change.trail))
             self._watch(new)
+        self._desk.changed()
         self._dirty |= touched.hosts
         if change.whole:
             self._dirty |= self._suspect
@@ -252,10 +294,14 @@ class Worker:
 
     def _absorb_probe(self, event: Probed) -> None:
         self._patience.tried(event.key, accepted=event.accepted)
-        if not event.accepted:
-            return
-        hosts = self._desired.accept(event.key)
-        came_with = self._came_with.pop(event.key, None)
+        hosts = self._silence.tried(event.key, accepted=event.accepted)
+        if hosts:
+            answers = "answers again" if event.accepted else "does not answer any more"
+            self._log.warning(f"an endpoint {answers}", address=event.key.address, task=event.key.task)
+        came_with = None
+        if event.accepted:
+            hosts |= self._desired.accept(event.key)
+            came_with = self._came_with.pop(event.key, None)
         if not hosts:
             return
         self._dirty |= hosts
@@ -263,6 +309,17 @@ class Worker:
         trail = came_with or Trail(
             causes=(Cause(id=f"probe-{event.key.task}-{event.at:.3f}", kind="probe", what=event.key.task, at=event.at),)
         )
+        self._trail = self._trail.merge(trail) if self._trail else trail
+
+    def _absorb_ruling(self, ruling: Ruling) -> None:
+        hosts = self._desk.rule(ruling)
+        if not hosts:
+            return
+        self._dirty |= hosts
+        self._hurry(hosts)
+        at = time.time()
+        what = f"{len(ruling.deny)} denied, {len(ruling.allow)} allowed again"
+        trail = Trail(causes=(Cause(id=f"dns-{at:.3f}", kind="dns", what=what, at=at),))
         self._trail = self._trail.merge(trail) if self._trail else trail
 
     def _due_at(self) -> float:
@@ -289,7 +346,7 @@ class Worker:
             self._again(dirty, trail)
         except ProxyUnavailable as error:
             self._log.error("not proven", error=str(error))
-            self._say("rejected", f"not in effect: {error}")
+            self._report.say("rejected", f"not in effect: {error}")
             self._running = self._control.alive()
             if self._running:
                 self._back_off(time.monotonic())
@@ -314,7 +371,7 @@ class Worker:
         if not new:
             self._log.error("the proxy refuses its configuration as a whole", error=str(error))
             self._back_off(time.monotonic())
-            self._say("rejected", str(error))
+            self._report.say("rejected", str(error))
         elif self._refusals > _REFUSALS_AT_ONCE:
             # Neighbours proceed at once, but not past a stream of refusals.
             self._try_again_at = time.monotonic() + _FIRST_PAUSE
@@ -325,68 +382,17 @@ class Worker:
         self._pause, self._refusals = _FIRST_PAUSE, 0
         self._drafting.accept(draft)
         drains = self._ledger.settle(draft.changes, let_go_at, self._desired.draining_since)
-        self._drains = (*self._drains, *drains)[-LATEST:]
-        self._misses += sum(drain.margin < 0 for drain in drains)
+        self._report.drained(drains)
         trail = trail.hop("applying", proof.applying_at if proof else now)
         trail = trail.hop("effective", proof.effective_at if proof else now)
         result: Result = "reloaded" if proof else "unchanged"
         self._meters.applied(draft, proof, drains)
-        self._say(result, draft.rollout.reason, version=version, trail=trail, effective_at=trail.hops["effective"])
+        self._report.say(
+            result, draft.rollout.reason, version=version, trail=trail, effective_at=trail.hops["effective"]
+        )
         self._last_good.write(draft.views, version)
         if proof:
             self._log.info("effective", version=str(version), why=draft.rollout.reason, took=proof.detail)
-
-    # Saying
-
-    def _say(
-        self,
-        result: Result,
-        reason: str,
-        *,
-        version: Version | None = None,
-        trail: Trail | None = None,
-        effective_at: float | None = None,
-    ) -> None:
-        before = self._herald.present
-        if self._intake.unreadable:
-            reason = f"{reason}; kept as it was, since unreadable: {self._intake.unreadable}".lstrip("; ")
-        cause = trail.causes[0].id if trail and trail.causes else before.cause
-        # A first version that was only read from disk is what runs, too.
-        self._herald.say(
-            msgspec.structs.replace(
-                self._facts(before),
-                result=result,
-                reason=reason,
-                version=version or (self._intake.version if before.version is None else before.version),
-                at=time.time(),
-                effective_at=effective_at if effective_at is not None else before.effective_at,
-                hops=trail.hops if trail else before.hops,
-                cause=cause,
-            ),
-            news=True,
-        )
-
-    def _refresh(self, *, news: bool = False) -> None:
-        self._herald.say(self._facts(self._herald.present), news=news)
-
-    def _facts(self, before: Outcome) -> Outcome:
-        served = self._desired.served
-        rejections = tuple(
-            sorted(HostRejection(host=host, reason=r.reason) for host, r in self._desired.refused.items())
-        )
-        self._meters.state(self._desired, self._intake, self._ledger.endpoints, self._gauges)
-        return msgspec.structs.replace(
-            before,
-            hosts=len(served) - (DEFAULT_HOST in served),
-            upstreams=self._drafting.upstreams,
-            endpoints=self._ledger.endpoints,
-            waiting=self._desired.waiting,
-            stale_since=self._intake.stale_since,
-            rejections=rejections,
-            drains=self._drains,
-            drain_misses=self._misses,
-            counters={**self._meters.counters, **self._gauges},
-        )
 
 
 def _note(version: Version | None) -> str:

@@ -31,3 +31,8 @@ class RegionEnv:
         return {
             name.decode("utf-8", "replace"): value for name, value in self._bus.command("HGETALL", self._key).items()
         }
+
+    def field(self, name: str) -> bytes | None:
+        """One field; None where it is not there."""
+        value: bytes | None = self._bus.command("HGET", self._key, name)
+        return value

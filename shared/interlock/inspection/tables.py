@@ -10,6 +10,7 @@ from rich.text import Text
 
 from interlock.inspection.view import ClusterView, RegionView, RouteView, StatusView
 from interlock.model.names import Cluster
+from interlock.model.outcome import Outcome
 from interlock.model.routing import DEFAULT_HOST, Endpoint
 
 
@@ -26,11 +27,19 @@ def status_tables(view: StatusView) -> RenderableType:
             style = "red" if problem.severity == "error" else "yellow"
             parts.append(Text(f"{problem.severity}  {problem}", style=style))
         for proxy in cluster.proxies:
-            for rejection in proxy.outcome.rejections:
-                parts.append(
-                    Text(f"rejected  {proxy.outcome.proxy}: {rejection.host}: {rejection.reason}", style="red")
-                )
+            parts += _proxy_says(proxy.outcome)
     return Group(*parts)
+
+
+def _proxy_says(outcome: Outcome) -> list[Text]:
+    said = [Text(f"rejected  {outcome.proxy}: {r.host}: {r.reason}", style="red") for r in outcome.rejections]
+    said += [Text(f"unreachable  {outcome.proxy}: {one}", style="red") for one in outcome.unreachable]
+    said += [
+        Text(f"denied  {outcome.proxy}: service {d.service}: {d.address} gets no requests: {d.why}", style="yellow")
+        for d in outcome.denied
+    ]
+    more = int(outcome.counters.get("endpoints_denied", 0)) - len(outcome.denied)
+    return said if more <= 0 else [*said, Text(f"denied  {outcome.proxy}: {more} more", style="yellow")]
 
 
 def routes_table(views: Sequence[RouteView]) -> RenderableType:

@@ -32,11 +32,35 @@ class HostRejection(msgspec.Struct, frozen=True, kw_only=True, order=True):
     reason: str
 
 
+class Denied(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """An endpoint of the plan that gets no request, since its address (with the port) is another's or nobody's now."""
+
+    service: str
+    address: str
+    why: str
+
+
+class Unreachable(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """A service's endpoint that never accepted a connection, on a network that the proxy has no part in."""
+
+    service: str
+    address: str
+    network: str
+
+    def __str__(self) -> str:
+        return (
+            f"service {self.service}: {self.address} is on the network '{self.network}', to which this proxy is not "
+            f"attached; attach it: docker service update --network-add {self.network} <proxy service> (or run the "
+            "worker in a container on it), or point com.docker.lb.network at a network that it has"
+        )
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The state of one proxy: what it runs, and what the last change did.
 
     Times in Unix seconds. `version` is the plan version that it serves, None before the first. `stale_since`: since
     when the worker could not reach the bus or the plan was not complete; None while it is fresh.
+    `denied`: the first of them, all are in the counter `endpoints_denied`. `unreachable`: one for each service.
     `hops`: times of the last change, see `interlock.wire.trail`.
     """
 
@@ -54,6 +78,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     effective_at: float | None = None
     stale_since: float | None = None
     rejections: tuple[HostRejection, ...] = ()
+    denied: tuple[Denied, ...] = ()
+    unreachable: tuple[Unreachable, ...] = ()
     drains: tuple[Drain, ...] = ()
     drain_misses: int = 0
     counters: dict[str, float] = {}

@@ -15,14 +15,18 @@ from interlock.model.problem import Problem
 DEFAULT_HOST = "_"
 """The name of the virtual host that answers every host which nobody claims (`default_backend`)."""
 
+VIP = "vip"
+"""What stands in the place of a task's id where the address is a service's virtual IP."""
+
 BackendMode = Literal["task", "vip"]
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True, order=True):
-    """One address and port that serves. `task` is the task's id, or `vip` for a service's virtual IP.
+    """One address and port that serves. `task` is the task's id, or `VIP` for a service's virtual IP.
 
     `draining_since`: Unix seconds since when Swarm has shown that it will stop the task; None while it is wanted. A
     draining endpoint gets no new request unless it is the last one of its upstream that accepts connections.
+    `network`: the name of the network that the address is on, which proxies must share; empty where it is on none.
     """
 
     address: str
@@ -31,6 +35,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True, order=True):
     service_id: str
     service: str
     draining_since: float | None = None
+    network: str = ""
 
     @property
     def draining(self) -> bool:

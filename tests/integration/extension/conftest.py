@@ -29,8 +29,8 @@ class Lab:
 def backend() -> Iterator[Callable[..., Backend]]:
     made: list[Backend] = []
 
-    def make(name: str, port: int = 0) -> Backend:
-        made.append(Backend(name, port))
+    def make(name: str, port: int = 0, address: str = "127.0.0.1") -> Backend:
+        made.append(Backend(name, port, address))
         return made[-1]
 
     yield make

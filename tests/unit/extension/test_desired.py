@@ -132,3 +132,33 @@ def test_what_is_served_can_be_reduced_to_what_lives() -> None:
 
 def _one(value: Upstream) -> dict[str, Upstream | None]:
     return {value.name: value}
+
+
+def test_a_denied_endpoint_is_not_served_even_as_the_last_and_a_change_of_the_plan_keeps_it_so() -> None:
+    made = desired("a", "b")
+    [only] = made.upstreams[next(n for n in made.upstreams if n.startswith("a"))].endpoints
+    assert made.deny({key_of(only): "another's"}) == {key_of(only): {"a"}}
+    assert made.deny({key_of(only): "another's"}) == {}
+    assert endpoints(made.view("a")) == []
+    assert endpoints(made.view("b")) == ["task-b"]
+    made.change(PlanDelta(upstreams=_one(upstream("a", (only, endpoint(81, "new"))))))
+    made.accept(key_of(endpoint(81, "new")))
+    assert endpoints(made.view("a")) == ["new"]
+    assert made.allow([key_of(only), key_of(endpoint(81, "new"))]) == {key_of(only): {"a"}}
+    assert sorted(endpoints(made.view("a"))) == ["new", "task-a"]
+
+
+def test_a_denial_ends_when_its_endpoint_leaves_the_plan() -> None:
+    made = desired("a")
+    [name] = made.upstreams
+    [only] = made.upstreams[name].endpoints
+    made.deny({key_of(only): "another's", key_of(endpoint(99, "unknown")): "not of the plan"})
+    assert set(made.denied) == {key_of(only)}
+    made.change(PlanDelta(upstreams={name: None}))
+    assert made.denied == {}
+
+
+def test_who_has_never_been_heard() -> None:
+    made = desired("a")
+    made.change(PlanDelta(upstreams=_one(upstream("a", (endpoint(80, "task-a"), endpoint(81, "new"))))))
+    assert [e.task for e in made.unheard()] == ["new"]

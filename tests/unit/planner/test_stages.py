@@ -96,7 +96,7 @@ def test_which_tasks_are_endpoints() -> None:
     claim, problems = claim_of(shop)
     assert claim is not None
     assert not problems
-    common = {"port": 81, "service_id": "id-shop", "service": "shop"}
+    common = {"port": 81, "service_id": "id-shop", "service": "shop", "network": "web"}
     assert claim.endpoints == (
         Endpoint(address="10.0.1.1", task="a-wanted", **common),
         Endpoint(address="10.0.1.3", task="c-draining", draining_since=7.5, **common),
@@ -109,7 +109,7 @@ def test_a_virtual_ip_is_the_only_endpoint_however_many_tasks() -> None:
         assert claim is not None
         return claim.endpoints
 
-    only = Endpoint(address="10.0.1.2", port=8080, task="vip", service_id="id-shop", service="shop")
+    only = Endpoint(address="10.0.1.2", port=8080, task="vip", service_id="id-shop", service="shop", network="web")
     assert endpoints("t1") == endpoints("t1", "t2") == (only,)
     assert endpoints() == ()
 

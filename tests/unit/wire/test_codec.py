@@ -64,6 +64,12 @@ def test_unknown_fields_are_ignored() -> None:
     assert codec.decode("upstream", data, Upstream) == Upstream(name="u")
 
 
+def test_an_endpoint_of_a_planner_that_knew_no_networks_is_on_none() -> None:
+    endpoint = {"address": "10.0.0.1", "port": 80, "task": "t", "service_id": "s", "service": "shop"}
+    read = codec.decode("upstream", frame(body={"name": "u", "endpoints": [endpoint]}), Upstream)
+    assert read.endpoints[0].network == ""
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [

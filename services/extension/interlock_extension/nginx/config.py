@@ -15,8 +15,9 @@ A request that comes in that time is handed over to the newest generation, so it
 what a longer time costs is old workers that stay for as long.
 """
 
-CONNECT_TIMEOUT = 1
-"""Seconds. Interlock's own default is 5; a node that is lost costs this for each of its endpoints that is tried."""
+CONNECT_TIMEOUT = "500ms"
+"""Interlock's own default is 5 s. A node that is lost costs a request this for each of its endpoints that is tried,
+until it is known to be silent. The kernel repeats a lost packet after 1 s, so half a second more would win nothing."""
 
 _MOST_WORKERS = 256
 
@@ -27,7 +28,7 @@ class NginxConfig(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", fo
     user: str = ""
     worker_processes: int = 1
     max_connections: int = 1024
-    connect_timeout: int = CONNECT_TIMEOUT
+    connect_timeout: int | str = CONNECT_TIMEOUT
     send_timeout: int = 600
     read_timeout: int = 600
     keepalive_timeout: str = "75s"

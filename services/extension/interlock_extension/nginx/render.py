@@ -134,6 +134,9 @@ class NginxRenderer:
             client_header_buffer_size=escape.size(config.client_header_buffer_size),
             large_client_header_buffers=escape.sizes(config.large_client_header_buffers),
             client_body_timeout=escape.duration(config.client_body_timeout),
+            connect_timeout=escape.duration(
+                config.connect_timeout if isinstance(config.connect_timeout, str) else f"{config.connect_timeout}s"
+            ),
             underscores=Token("on" if config.underscores_in_headers else "off"),
             proxy_id=escape.interpolated(self._facts.proxy_id),
             server_info=escape.interpolated(self._facts.server_info),

@@ -7,7 +7,7 @@ import msgspec
 from interlock.labels.backends import BACKEND_MODE
 from interlock.labels.reading import Routing, read
 from interlock.model.problem import Problem
-from interlock.model.routing import DEFAULT_HOST, Endpoint
+from interlock.model.routing import DEFAULT_HOST, VIP, Endpoint
 from interlock.model.swarm import Network, Service
 from interlock_planner.stages.networks import choose_network
 
@@ -74,6 +74,7 @@ def _of_tasks(service: Service, routing: Routing, network: Network) -> tuple[End
             service_id=service.id,
             service=service.name,
             draining_since=None if task.wanted else task.draining_since or _DRAINS_SINCE_EVER,
+            network=network.name,
         )
         for task in service.tasks
         # Swarm fills in the address moments after it has made the task.
@@ -94,4 +95,13 @@ def _virtual(service: Service, routing: Routing, network: Network) -> tuple[Endp
     # Tasks come and go behind a virtual IP without a change of the plan; only a service scaled to nothing has none.
     if service.replicas == 0:
         return ()
-    return (Endpoint(address=network.vip, port=routing.port, task="vip", service_id=service.id, service=service.name),)
+    return (
+        Endpoint(
+            address=network.vip,
+            port=routing.port,
+            task=VIP,
+            service_id=service.id,
+            service=service.name,
+            network=network.name,
+        ),
+    )
