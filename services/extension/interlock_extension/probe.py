@@ -20,7 +20,7 @@ from interlock_extension.admission import Key
 FIRST_WAIT = 0.02
 LONGEST_WAIT = 1.0
 _GROWTH = 1.3
-_CONNECT_TIMEOUT = 0.5
+_CONNECT_TIMEOUT = 0.3
 _MOST_AT_ONCE = 256
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from support.swarm.lab import Swarm
@@ -23,12 +22,12 @@ def production(
     clusters: tuple[str, str] = ("", "internal"),
 ) -> Stack:
     """The stack, to be entered: the bus on one node, the proxies of the two service clusters on others (workers)."""
-    labels: Mapping[int, str] = {
-        bus: "interlock.bus=yes",
-        **dict.fromkeys(public, "interlock.proxy=public"),
-        **dict.fromkeys(internal, "interlock.proxy=internal"),
-    }
-    for node, label in labels.items():
+    labels = [
+        (bus, "interlock.bus=yes"),
+        *((node, "interlock.proxy=public") for node in public),
+        *((node, "interlock.proxy=internal") for node in internal),
+    ]
+    for node, label in labels:
         swarm.docker("node", "update", "--label-add", label, swarm.nodes[node].name)
     command = [str(Path(sys.executable).with_name("interlock")), "acl", "--urls", str(folder)]
     for cluster in clusters:

@@ -194,8 +194,8 @@ class Stack:
     def interlock(self, *words: str) -> str:
         """What `interlock …` prints, with the settings of a planner's container, or the operator's."""
         node, id_ = self.containers("planner")[0]
-        as_operator = ("-e", f"INTERLOCK_BUS={self._operator.read_text().strip()}") if self._operator else ()
-        return node.docker("exec", *as_operator, id_, "interlock", *words)
+        as_operator = ("--bus", self._operator.read_text().strip()) if self._operator else ()
+        return node.docker("exec", id_, "interlock", *words, *as_operator)
 
     def status(self) -> StatusView:
         return msgspec.json.decode(self.interlock("status", "--json"), type=StatusView)

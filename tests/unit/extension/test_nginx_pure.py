@@ -114,7 +114,7 @@ def test_a_zone_holds_its_servers(servers: int) -> None:
 
 def test_options_by_interlocks_names_in_any_case() -> None:
     config = read_config({"ReadTimeout": 7, "clientmaxbodysize": "1m", "SSLProtocols": "TLSv1.2"})
-    assert (config.read_timeout, config.client_max_body_size, config.connect_timeout) == (7, "1m", "500ms")
+    assert (config.read_timeout, config.client_max_body_size, config.connect_timeout) == (7, "1m", "300ms")
 
 
 @pytest.mark.parametrize("options", [{"ReadTimeout": "7"}, {"Nonsense": 1}, {"LogFormat": "x"}, {"WorkerProcesses": 0}])

@@ -15,9 +15,9 @@ A request that comes in that time is handed over to the newest generation, so it
 what a longer time costs is old workers that stay for as long.
 """
 
-CONNECT_TIMEOUT = "500ms"
+CONNECT_TIMEOUT = "300ms"
 """Interlock's own default is 5 s. A node that is lost costs a request this for each of its endpoints that is tried,
-until it is known to be silent. The kernel repeats a lost packet after 1 s, so half a second more would win nothing."""
+until it is known to be silent. The kernel repeats a lost packet after 1 s, so a little more would win nothing."""
 
 _MOST_WORKERS = 256
 
