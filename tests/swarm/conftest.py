@@ -18,7 +18,10 @@ from support.swarm.product import Product
 def store(tmp_path_factory: pytest.TempPathFactory) -> Images:
     # SWARM_IMAGES: a folder that keeps them between runs, for who works on the tests and not on the product.
     kept = os.environ.get("SWARM_IMAGES")
-    return Images(Path(kept) if kept else tmp_path_factory.mktemp("images"))
+    # Where several workers share the tests, they share the images: all have their folders in one.
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if os.environ.get("PYTEST_XDIST_WORKER") else shared
+    return Images(Path(kept) if kept else shared / "images")
 
 
 @pytest.fixture(scope="module")

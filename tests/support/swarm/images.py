@@ -6,6 +6,7 @@ own are built from deploy/Dockerfile. Made once for a test session, on the first
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 from pathlib import Path
@@ -26,7 +27,7 @@ _ENV = "ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 PYTHO
 
 
 class Images:
-    """What has been made in this session; `folder` keeps it as archives."""
+    """What has been made in this session; `folder` keeps it as archives. Processes may share it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -41,12 +42,15 @@ class Images:
         self._provide(swarm, "product", list(PRODUCT), _make_product)
 
     def _provide(self, swarm: Swarm, name: str, tags: list[str], make: object) -> None:
+        self._folder.mkdir(exist_ok=True)
         archive = self._folder / f"{name}.tar"
-        if not archive.exists():
-            assert callable(make)
-            builder = swarm.manager()
-            make(builder)
-            builder.docker("save", "-o", archive, *tags)
+        with (self._folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not archive.exists():
+                assert callable(make)
+                builder = swarm.manager()
+                make(builder)
+                builder.docker("save", "-o", archive, *tags)
         swarm.load(archive)
 
     def _make_basic(self, builder: Node) -> None:
