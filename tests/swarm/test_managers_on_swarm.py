@@ -22,7 +22,7 @@ WORKER = 4
 
 @pytest.fixture(scope="module")
 def stack(store: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    # With Swarm's own heartbeat: workers notice only after some seconds that their leader is cut off, and with a shorter
+    # With Swarm's own heartbeat: workers notice a cut-off leader only after some seconds, and with a shorter
     # one its successor takes them for lost meanwhile and starts all their tasks anew.
     with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), nodes=4, managers=3, heartbeat=5.0) as swarm:
         store.product(swarm)
