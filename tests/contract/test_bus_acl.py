@@ -167,6 +167,8 @@ def plan(bus: Bus, admin: Bus) -> None:
 
 def serve(bus: Bus, admin: Bus) -> None:
     _follow(bus, admin, keys.plan(EAST))
+    RegionEnv(admin, REGION).write({"watcher": b"1"}, TOKEN)
+    assert RegionEnv(bus, REGION).field("watcher") == b"1"
     outcomes = Outcomes(bus, retention=Retention(most_bytes=1_000))
     admin.command("HSET", keys.outcomes(EAST), "forgotten", "1:")
     for n in range(40):

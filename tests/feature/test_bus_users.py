@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -98,6 +99,20 @@ def test_the_operator_sees_the_state(pipeline: Pipeline) -> None:
         assert "blog" in done.stdout or "endpoints" in done.stdout
         assert PASSWORD not in done.stdout + done.stderr
         assert str(urlsplit(url).password) not in done.stdout + done.stderr
+
+
+def test_no_proxy_is_stale_in_quiet_times(pipeline: Pipeline) -> None:
+    """It may see that a watcher acts, and its plan is not doubted for what it may not read."""
+    pipeline.service("calm")
+    pipeline.wait_effective("calm")
+    seen = set()
+    until = time.monotonic() + 4
+    while time.monotonic() < until:
+        for cluster in pipeline.status().clusters:
+            seen |= {(p.outcome.proxy, p.outcome.stale_since, p.outcome.stale_reason) for p in cluster.proxies}
+        time.sleep(0.1)
+    assert len(seen) == 2
+    assert {(since, why) for _, since, why in seen} == {(None, "")}
 
 
 def test_no_log_holds_a_password_or_a_refusal(pipeline: Pipeline) -> None:

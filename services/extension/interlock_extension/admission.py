@@ -8,7 +8,7 @@ answering, gets none while others answer.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 from interlock.model.routing import Endpoint, Upstream
@@ -35,8 +35,16 @@ def choose(
     """The endpoints to use, in the plan's order; empty while none has accepted a connection."""
     admitted = [e for e in upstream.endpoints if (key := key_of(e)) in accepted and key not in denied]
     wanted = tuple(endpoint for endpoint in admitted if not endpoint.draining)
-    if wanted:
-        return tuple(endpoint for endpoint in wanted if key_of(endpoint) not in silent) or wanted
-    # Of several that drain, those that began last live longest.
-    newest = max((endpoint.draining_since or 0.0 for endpoint in admitted), default=0.0)
-    return tuple(e for e in admitted if (e.draining_since or 0.0) >= newest - _TOGETHER)
+    heard = tuple(endpoint for endpoint in wanted if key_of(endpoint) not in silent)
+    if heard:
+        return heard
+    draining = [endpoint for endpoint in admitted if endpoint.draining]
+    answering = [endpoint for endpoint in draining if key_of(endpoint) not in silent]
+    # Where nobody answers, it may be us.
+    return _last(answering) or wanted or _last(draining)
+
+
+def _last(draining: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
+    """Of several that drain, those that began last: they live longest."""
+    newest = max((endpoint.draining_since or 0.0 for endpoint in draining), default=0.0)
+    return tuple(e for e in draining if (e.draining_since or 0.0) >= newest - _TOGETHER)

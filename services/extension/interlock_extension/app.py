@@ -77,10 +77,13 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
     if options.metrics_addr:
         lifecycle.on_close("metrics", serve(options.metrics_addr, metrics).close)
     if options.shared_state:
-        state_dir, last_good = pool.claim(options.state_dir, str(options.cluster))
+        claim = pool.claim(options.state_dir, str(options.cluster))
+        state_dir, last_good, keep = claim.folder, claim.last_good, claim.keep
+        lifecycle.on_close("state", claim.close)
     else:
         state_dir, last_good = options.state_dir, LastGood(options.state_dir, str(options.cluster))
-    lifecycle.on_close("state", last_good.close)
+        keep = _nothing
+        lifecycle.on_close("state", last_good.close)
     renderer, control = registry.load(options.extension).open(
         Settings(
             folder=state_dir / options.extension,
@@ -111,6 +114,7 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
         ledger=Ledger(options.drain_budget),
         stop_timeout=None if options.keep_proxy else options.stop_timeout,
         confirmer=confirmer,
+        keep=keep,
     )
     stop = lifecycle.stop
     # Before the worker writes it: what was last good before us must not be gone back on.
@@ -134,6 +138,10 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
             why="--dns off" if options.dns else "the first name server here is not Docker's, 127.0.0.11; see --dns",
         )
     return worker
+
+
+def _nothing() -> None:
+    """There is no claim to keep."""
 
 
 def server_info() -> str:

@@ -5,7 +5,7 @@ Every change answers which hosts it touches, so that the work that follows costs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, TypeVar
 
 import msgspec
@@ -232,6 +232,14 @@ class Desired:
         policy = self.hosts.get(host)
         if policy is not None:
             self.refused[host] = Refused(policy=policy, reason=reason)
+
+    def draining(self, hosts: Iterable[str]) -> Iterator[Endpoint]:
+        """The endpoints of these hosts that drain."""
+        for host in hosts:
+            policy = self.hosts.get(host)
+            for route in policy.routes if policy else ():
+                upstream = self.upstreams.get(route.upstream)
+                yield from (e for e in upstream.endpoints if e.draining) if upstream else ()
 
     def draining_since(self, key: Key) -> float | None:
         """Since when the endpoint drains, if it is in the plan and does."""

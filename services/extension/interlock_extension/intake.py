@@ -64,9 +64,9 @@ def follow(
         try:
             for _, update in follower.poll(_POLL):
                 tell(News(at=time.time(), update=update))
-            silent = watch.look()
-            if silent is not None:
-                tell(Watched(silent=silent))
+            unwatched = watch.look()
+            if unwatched is not None:
+                tell(Watched(silent=unwatched))
         except BusError as error:
             tell(Lost(at=time.time(), reason=str(error)))
             stop.wait(_AGAIN)

@@ -115,6 +115,7 @@ class Report:
             endpoints=self._ledger.endpoints,
             waiting=self._desired.waiting,
             stale_since=self._intake.stale_since,
+            stale_reason=self._intake.stale_reason or self._intake.unwatched,
             rejections=rejections,
             denied=self._desk.denied,
             unreachable=self._unreachable,

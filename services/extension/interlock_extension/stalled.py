@@ -9,7 +9,6 @@ of connections.
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import struct
 import threading
@@ -29,6 +28,7 @@ _HEADER = struct.Struct("=IHHII")
 _SYN_SENT = 1 << 2
 _PORTS = struct.Struct("!HH")
 _TIMEOUT = 1.0
+_AGAIN = 5.0
 
 
 def unanswered() -> set[tuple[int, Peer]]:
@@ -65,14 +65,20 @@ def _ask(family: socket.AddressFamily) -> set[tuple[int, Peer]]:
 def follow(tell: Callable[[frozenset[Peer]], None], stop: threading.Event) -> None:
     """Tell who keeps the proxy waiting, at each look at which there is somebody, until stop."""
     before: set[tuple[int, Peer]] = set()
-    while not stop.wait(EVERY):
+    said = False
+    pause = EVERY
+    while not stop.wait(pause):
         try:
             now = unanswered()
         except OSError as error:
-            get_logger(service="extension").warning("a lost node is only seen when Docker says so", error=str(error))
-            with contextlib.suppress(OSError):
-                stop.wait()
-            return
+            if not said:
+                get_logger(service="extension").warning(
+                    "the kernel does not say who keeps the proxy waiting; a lost node is seen when Docker says so",
+                    error=str(error),
+                )
+            said, pause, before = True, _AGAIN, set()
+            continue
+        said, pause = False, EVERY
         stalled = frozenset(peer for _, peer in now & before)
         before = now
         if stalled:

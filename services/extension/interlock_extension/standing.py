@@ -1,8 +1,9 @@
 """Whether the proxy serves what it should, for the container's health check. A shell that only looks.
 
 Healthy is who serves the version that it should. A plan that may be out of date is said and is not death: a restart
-would not make it fresher, and would cost what is served. Unhealthy is who serves nothing, or cannot bring changes into
-effect.
+would not make it fresher, and would cost what is served. The same holds where a change cannot be brought into effect:
+what was last accepted is served. Unhealthy is who serves nothing, or something else, and whose worker gives no sign of
+life.
 """
 
 from __future__ import annotations
@@ -13,9 +14,6 @@ from collections.abc import Callable
 from interlock.model.outcome import Outcome
 from interlock.runtime.health import State
 from interlock_extension.herald import Herald
-
-STUCK = 60.0
-"""Seconds for which nothing could be brought into effect until the proxy counts as unhealthy."""
 
 PLANLESS = 5.0
 """Seconds on a bus without a plan until the proxy of a service cluster that nobody uses yet counts as healthy."""
@@ -61,9 +59,12 @@ class Standing:
         if not runs:
             return False, f"the proxy does not run: {present.reason or 'starting'}"
         stale = "" if present.stale_since is None else f"; stale for {now - present.stale_since:.0f} s"
+        if present.stale_reason:
+            stale = f"{stale or '; may be stale'}: {present.stale_reason}"
         if self._rejected_since is not None:
             stuck = now - self._rejected_since
-            return stuck < STUCK, f"nothing could be brought into effect for {stuck:.0f} s: {present.reason}{stale}"
+            # Said, and no death either: what one refused plan would kill is every proxy of the cluster at once.
+            return True, f"nothing could be brought into effect for {stuck:.0f} s: {present.reason}{stale}"
         if present.version is None:
             reached = now - self._herald.reached_at < _BUS_SILENCE
             if reached and now - self._began >= PLANLESS:

@@ -9,11 +9,11 @@ import time
 
 from interlock.bus.connection import Bus
 from interlock.bus.env import RegionEnv
-from interlock.errors import WireError
+from interlock.errors import BusError, WireError
 from interlock.inspection.view import WATCHER, WATCHER_SILENT_AFTER
 from interlock.model.region import WatcherStatus
 from interlock.wire import codec
-from interlock_extension.confirm.doubt import Silence
+from interlock_extension.confirm.doubt import LastWord
 
 _EVERY = 1.0
 
@@ -25,17 +25,23 @@ class WatcherWatch:
         self._bus = bus
         self._env = RegionEnv(bus, region)
         self._where = f"watcher of {region}"
-        self._silence = Silence(WATCHER_SILENT_AFTER)
+        self._last_word = LastWord(WATCHER_SILENT_AFTER)
         self._look_at = 0.0
         self._said: str | None = None
 
     def look(self) -> str | None:
-        """Why no watcher acts, empty where one does; None where that is as before. Raises `BusUnavailable`."""
+        """Why no watcher acts, empty where one does; None where that is as before.
+
+        Never an error: where its word cannot be read, nobody is known to act, and the plan is none the worse for it.
+        """
         now = time.monotonic()
         if now < self._look_at:
             return None
         self._look_at = now + _EVERY
-        said = self._reason(now)
+        try:
+            said = self._reason(now)
+        except BusError as error:
+            said = f"the watcher's word cannot be read: {error}"
         if said == self._said:
             return None
         self._said = said
@@ -48,7 +54,7 @@ class WatcherWatch:
         except WireError:
             watcher = None
         server_time = self._bus.server_time()
-        silent = self._silence.hear(watcher.at if watcher else None, server_time, now)
+        silent = self._last_word.hear(watcher.at if watcher else None, server_time, now)
         if silent > WATCHER_SILENT_AFTER:
             return "no watcher acts"
         return "the watcher cannot ask Docker" if watcher and watcher.stale_since is not None else ""

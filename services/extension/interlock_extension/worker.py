@@ -20,13 +20,13 @@ from interlock.model.outcome import Result
 from interlock.model.version import Version
 from interlock.runtime.logging import get_logger
 from interlock.wire.trail import Cause, Trail
-from interlock_extension.admission import Key
+from interlock_extension.admission import Key, key_of
 from interlock_extension.change import Draft, Drafting
 from interlock_extension.confirm.desk import Desk
 from interlock_extension.confirm.loop import Confirmer
 from interlock_extension.confirm.verdict import Ruling
 from interlock_extension.delivery.files import LastGood
-from interlock_extension.desired import Desired, Touched
+from interlock_extension.desired import Desired
 from interlock_extension.drains import Ledger
 from interlock_extension.herald import Herald
 from interlock_extension.intake import Change, Intake, Lost, News, Watched
@@ -79,6 +79,7 @@ class Worker:
         forget: Callable[[frozenset[Key]], None],
         ledger: Ledger,
         confirmer: Confirmer | None = None,
+        keep: Callable[[], None] = lambda: None,
         stop_timeout: float | None = 3.0,
     ) -> None:
         self._control = control
@@ -87,6 +88,7 @@ class Worker:
         self._watch = watch
         self._forget = forget
         self._ledger = ledger
+        self._keep = keep
         self._stop_timeout = stop_timeout
         self._desired = Desired()
         self._intake = Intake(self._desired)
@@ -137,7 +139,8 @@ class Worker:
             while not stop.is_set():
                 self.alive_at = time.time()
                 self._gather()
-                self._desk.tend(stale=self._intake.doubtful or not self._known_plan, now=time.monotonic())
+                doubtful = self._intake.doubtful or not self._known_plan
+                self._dirty |= self._desk.tend(stale=doubtful, now=time.monotonic())
                 self._keep_running()
                 if self._running and time.monotonic() >= self._due_at():
                     self._bring_into_effect()
@@ -182,6 +185,8 @@ class Worker:
             self._start_proxy(now)
         if self._running and now >= self._tend_at:
             self._tend_at = now + _TEND
+            self._keep()
+            self._dirty |= self._silence.due(now)
             self._report.gauges = self._control.tend()
             self._report.look_for_unreachable()
             self._report.refresh()
@@ -254,7 +259,8 @@ class Worker:
     def _absorb_change(self, change: Change) -> None:
         self._known_plan = True
         touched = change.touched
-        self._note_drains(touched)
+        for endpoint in self._desired.draining(touched.hosts):
+            self._ledger.note(key_of(endpoint), endpoint.draining_since)
         # Also what was restored from disk but never admitted in this life must be found again.
         fresh = self._desired.unadmitted() if change.whole else touched.fresh
         if touched.gone:
@@ -283,18 +289,9 @@ class Worker:
         if left != "nothing":
             self._patience.hurry(time.monotonic(), FIRST_RESULTS if left == "all" else 0.0)
 
-    def _note_drains(self, touched: Touched) -> None:
-        for host in touched.hosts:
-            policy = self._desired.hosts.get(host)
-            for route in policy.routes if policy else ():
-                upstream = self._desired.upstreams.get(route.upstream)
-                for endpoint in upstream.endpoints if upstream else ():
-                    if endpoint.draining:
-                        self._ledger.note(Key(endpoint.address, endpoint.port, endpoint.task), endpoint.draining_since)
-
     def _absorb_probe(self, event: Probed) -> None:
         self._patience.tried(event.key, accepted=event.accepted)
-        hosts = self._silence.tried(event.key, accepted=event.accepted)
+        hosts = self._silence.tried(event.key, accepted=event.accepted, now=time.monotonic())
         if hosts:
             answers = "answers again" if event.accepted else "does not answer any more"
             self._log.warning(f"an endpoint {answers}", address=event.key.address, task=event.key.task)

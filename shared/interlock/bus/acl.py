@@ -136,8 +136,10 @@ def _proxy(cluster: Cluster) -> User:
         name=proxy_name(cluster),
         rules=(
             *_followed(keys.plan(cluster)),
+            # Whether a watcher acts: without one the plan's addresses are in doubt.
+            *_read(keys.env(cluster.region)),
             *_write(said, f"{said}:log"),
-            *_allow(_CONNECT, _SCRIPTS, _FOLLOW, _APPEND, "hset hdel"),
+            *_allow(_CONNECT, _SCRIPTS, _FOLLOW, _APPEND, "hget hset hdel"),
         ),
     )
 

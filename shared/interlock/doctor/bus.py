@@ -178,6 +178,7 @@ def _needed(ask: Ask) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield "hold leases", _script(keys.cluster_lease(cluster))
         case "proxy":
             yield "read the plan", ("HMGET", plan.state, "@gen")
+            yield "see whether a watcher acts", ("HGET", keys.env(cluster.region), "watcher")
             yield "follow the plan", ("XREAD", "COUNT", "1", "STREAMS", plan.log, "$")
             yield "say what it runs", _script(keys.outcomes(cluster), f"{keys.outcomes(cluster)}:log")
 

@@ -77,6 +77,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     at: float = 0.0
     effective_at: float | None = None
     stale_since: float | None = None
+    stale_reason: str = ""
     rejections: tuple[HostRejection, ...] = ()
     denied: tuple[Denied, ...] = ()
     unreachable: tuple[Unreachable, ...] = ()

@@ -19,6 +19,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+CONTAINER = "INTERLOCK_CONTAINER"
+"""In the environment of the programs: a word that is the same for all that one init has started, and for no others."""
+
 STOP_TIMEOUT = 25.0
 """Seconds that everything may take to end; what then still runs is killed. A container's grace period is longer."""
 
@@ -26,6 +29,7 @@ _SETTLED = 10.0
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
 _CONFIG_ERROR = 2
+_NOT_STARTED = 126
 _SUBREAPER = 36
 _STOPPING = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 
@@ -48,8 +52,10 @@ class Program:
     env: dict[str, str] = field(default_factory=dict)
     pid: int = 0
     started: float = 0.0
-    pause: float = _FIRST_PAUSE
     due: float = 0.0
+    tries: int = 0
+    settled: bool = False
+    """Whether it has ever run for a while: then no exit status is taken for a refusal of its settings."""
 
     @property
     def name(self) -> str:
@@ -72,6 +78,7 @@ class Init:
         """Until all have ended; the exit status: 0 after a signal, that of a program which refused its settings."""
         # Orphans come to us even where we are not PID 1.
         ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+        os.environ[CONTAINER] = os.urandom(8).hex()
         for number in (*_STOPPING, signal.SIGCHLD):
             signal.signal(number, self._on_signal)
         while not self._stopping:
@@ -102,7 +109,11 @@ class Init:
         now = time.monotonic()
         for program in self._programs:
             if not program.pid and program.due <= now and not self._stopping:
-                program.pid, program.started = _start(program), now
+                try:
+                    program.pid, program.started = _start(program), now
+                except OSError as error:
+                    # Memory or process ids are short, which is perhaps why it died; what still serves must not go too.
+                    self._later(program, f"cannot be started now: {error}")
 
     # Ending
 
@@ -124,15 +135,22 @@ class Init:
         if self._stopping:
             return
         lasted = now - program.started
-        if status == _CONFIG_ERROR and lasted < _SETTLED and program.pause == _FIRST_PAUSE:
+        program.settled |= lasted >= _SETTLED
+        if status == _CONFIG_ERROR and not program.settled and not program.tries:
             # It would say the same again; whoever started the container is to see it.
             _say(f"{program.name} refuses its settings (exit status {status}); ending")
             self._status, self._stopping = status, True
             return
-        program.pause = _FIRST_PAUSE if lasted >= _SETTLED else min(_LONGEST_PAUSE, program.pause * 2)
-        program.due = now + program.pause
+        if lasted >= _SETTLED:
+            program.tries = 0
         how = f"signal {-status}" if status < 0 else f"exit status {status}"
-        _say(f"{program.name} ended after {lasted:.1f} s ({how}); starting it again in {program.pause:g} s")
+        self._later(program, f"ended after {lasted:.1f} s ({how})")
+
+    def _later(self, program: Program, why: str) -> None:
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**program.tries)
+        program.tries += 1
+        program.due = time.monotonic() + pause
+        _say(f"{program.name} {why}; starting it again in {pause:g} s")
 
     def _end(self) -> None:
         deadline = time.monotonic() + self._stop_timeout
@@ -170,7 +188,7 @@ def _start(program: Program) -> int:
     except OSError as error:
         _say(f"{program.name} cannot be started: {error}")
     finally:
-        os._exit(_CONFIG_ERROR)
+        os._exit(_NOT_STARTED)
 
 
 def _children() -> list[int]:

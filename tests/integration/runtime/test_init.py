@@ -148,3 +148,50 @@ def test_each_program_has_its_user(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=20)
     assert done.stdout == "65532\n65533\n65533 107\n", done.stderr
+
+
+def test_a_fork_that_fails_takes_nobody_along(tmp_path: Path) -> None:
+    """Memory or process ids are short: what serves goes on, and the program comes when there is room again."""
+    script = (
+        "import os, sys\n"
+        "from interlock.runtime import init\n"
+        "fork, left = os.fork, [OSError(11, 'no room'), OSError(11, 'no room')]\n"
+        "def poor():\n"
+        "    if left: raise left.pop()\n"
+        "    return fork()\n"
+        "os.fork = poor\n"
+        "sys.exit(init.Init([init.Program(['/bin/sh', '-c', 'echo here; exec sleep 60'])]).run())\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as init:
+        assert init.stdout is not None
+        assert init.stdout.readline() == b"here\n"
+        init.send_signal(signal.SIGTERM)
+        assert init.wait(10) == 0
+
+
+REFUSING_LATER = """
+import os, signal, sys, time
+first = not os.path.exists("ran")
+open("ran", "a").write("x")
+if first:
+    os.kill(os.getpid(), signal.SIGKILL)
+if len(open("ran").read()) == 2:
+    sys.exit(2)
+time.sleep(60)
+"""
+
+
+def test_a_program_that_has_run_before_is_started_again_whatever_it_says(start: Start, tmp_path: Path) -> None:
+    """Status 2 after a crash is the machine's trouble, not the settings': they have not changed."""
+    init = start(REFUSING_LATER)
+    until(lambda: (tmp_path / "ran").exists() and (tmp_path / "ran").read_text() == "xxx", "it runs a third time")
+    assert init.poll() is None
+    init.send_signal(signal.SIGTERM)
+    assert init.wait(10) == 0
+
+
+def test_all_programs_of_one_init_are_told_that_they_belong_together(start: Start, tmp_path: Path) -> None:
+    init = start("import os; open('word', 'w').write(os.environ['INTERLOCK_CONTAINER']); import time; time.sleep(60)")
+    until(lambda: (tmp_path / "word").exists() and len((tmp_path / "word").read_text()) == 16, "it was told a word")
+    init.send_signal(signal.SIGTERM)
+    init.wait(10)

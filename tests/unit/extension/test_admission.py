@@ -38,3 +38,24 @@ def test_of_several_draining_ones_those_that_began_last_are_kept() -> None:
     a, b, c = endpoint("a", 100.0), endpoint("b", 102.0), endpoint("c", 102.2)
     assert chosen([a, b, c], [a, b, c]) == ["b", "c"]
     assert chosen([a, b, c], [a]) == ["a"]
+
+
+def heard(endpoints: list[Endpoint], silent: list[Endpoint]) -> list[str]:
+    upstream = Upstream(name="u", endpoints=tuple(endpoints))
+    accepted = {key_of(e) for e in endpoints}
+    return [e.task for e in choose(upstream, accepted, silent={key_of(e) for e in silent})]
+
+
+def test_a_silent_endpoint_gets_nothing_while_another_answers() -> None:
+    a, b, old = endpoint("a"), endpoint("b"), endpoint("old", 100.0)
+    assert heard([a, b], [a]) == ["b"]
+    # Also where it is one that drains: an update onto a node that was lost.
+    assert heard([a, old], [a]) == ["old"]
+    assert heard([endpoint("x", 100.0), old], [old]) == ["x"]
+
+
+def test_where_nobody_answers_all_are_kept() -> None:
+    a, b, old = endpoint("a"), endpoint("b"), endpoint("old", 100.0)
+    assert heard([a, b], [a, b]) == ["a", "b"]
+    assert heard([a, old], [a, old]) == ["a"]
+    assert heard([old], [old]) == ["old"]

@@ -43,17 +43,17 @@ def test_who_was_never_admitted_is_not_looked_at() -> None:
 def test_who_does_not_accept_gets_no_request_until_it_does() -> None:
     desired, silence = of_three()
     silence.stalled(peers(A))
-    assert silence.tried(key_of(A), accepted=False) == {"shop"}
+    assert silence.tried(key_of(A), accepted=False, now=0.0) == {"shop"}
     assert served(desired) == {2, 3}
     assert silence.stalled(peers(A)) == frozenset()
-    assert silence.tried(key_of(A), accepted=True) == {"shop"}
+    assert silence.tried(key_of(A), accepted=True, now=0.0) == {"shop"}
     assert served(desired) == {1, 2, 3}
 
 
 def test_who_accepts_stays() -> None:
     desired, silence = of_three()
     silence.stalled(peers(A))
-    assert silence.tried(key_of(A), accepted=True) == frozenset()
+    assert silence.tried(key_of(A), accepted=True, now=0.0) == frozenset()
     assert served(desired) == {1, 2, 3}
     # And may be doubted again.
     assert silence.stalled(peers(A)) == {key_of(A)}
@@ -63,23 +63,47 @@ def test_where_nobody_answers_all_are_kept() -> None:
     desired, silence = of_three()
     for one in (A, B, C):
         silence.stalled(peers(one))
-        silence.tried(key_of(one), accepted=False)
+        silence.tried(key_of(one), accepted=False, now=0.0)
     assert served(desired) == {1, 2, 3}
-    silence.tried(key_of(B), accepted=True)
+    silence.tried(key_of(B), accepted=True, now=0.0)
     assert served(desired) == {2}
 
 
 def test_a_refused_probe_of_a_new_endpoint_is_no_silence() -> None:
     desired, silence = of_three()
-    assert silence.tried(key_of(A), accepted=False) == frozenset()
+    assert silence.tried(key_of(A), accepted=False, now=0.0) == frozenset()
     assert served(desired) == {1, 2, 3}
 
 
 def test_who_leaves_the_plan_is_forgotten() -> None:
     desired, silence = of_three()
     silence.stalled(peers(A))
-    silence.tried(key_of(A), accepted=False)
+    silence.tried(key_of(A), accepted=False, now=0.0)
     group = upstream("shop", (B, C))
     touched = desired.change(PlanDelta(upstreams={group.name: group}))
     silence.forget(touched.gone)
     assert desired.silent == set()
+
+
+def test_who_relapses_stays_out_twice_as_long_each_time() -> None:
+    desired, silence = of_three()
+    now, out = 0.0, []
+    for _ in range(4):
+        silence.stalled(peers(A))
+        silence.tried(key_of(A), accepted=False, now=now)
+        fell = now
+        silence.tried(key_of(A), accepted=True, now=now)
+        while key_of(A) in desired.silent:
+            now += 0.5
+            silence.due(now)
+        out.append(now - fell)
+    assert out == [0.0, 2.0, 4.0, 8.0]
+
+
+def test_after_a_good_while_it_is_no_relapse() -> None:
+    desired, silence = of_three()
+    for now in (0.0, 100.0):
+        silence.stalled(peers(A))
+        silence.tried(key_of(A), accepted=False, now=now)
+        silence.tried(key_of(A), accepted=True, now=now)
+        assert desired.silent == set()

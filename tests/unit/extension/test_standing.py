@@ -6,7 +6,7 @@ import msgspec
 
 from interlock.model.outcome import Outcome
 from interlock.model.version import Version
-from interlock_extension.standing import PLANLESS, STUCK, Standing
+from interlock_extension.standing import PLANLESS, Standing
 
 VERSION = Version(generation="generation", seq=7, nonce="n")
 
@@ -59,16 +59,23 @@ def test_without_a_proxy_there_is_no_health() -> None:
     assert "socket" not in bench.standing.state()
 
 
-def test_who_cannot_bring_a_change_into_effect_has_a_minute() -> None:
+def test_a_change_that_is_refused_is_said_and_is_not_death() -> None:
+    """It is refused by every proxy of the cluster at once, and all serve what was last accepted."""
     bench = Bench()
     bench.said.becomes(version=VERSION, result="rejected", reason="disk full")
-    assert bench.judge()[0]
-    bench.now += STUCK
+    bench.judge()
+    bench.now += 600
     okay, says = bench.judge()
-    assert not okay
-    assert "disk full" in says
+    assert okay
+    assert "nothing could be brought into effect for 600 s: disk full" in says
     bench.said.becomes(result="reloaded", reason="")
-    assert bench.judge()[0]
+    assert bench.judge() == (True, "serves version genera:7, 0 hosts")
+
+
+def test_why_it_is_stale_is_said() -> None:
+    bench = Bench()
+    bench.said.becomes(version=VERSION, result="reloaded", stale_reason="no watcher acts")
+    assert bench.judge() == (True, "serves version genera:7, 0 hosts; may be stale: no watcher acts")
 
 
 def test_a_new_proxy_waits_for_its_plan_but_not_for_ever() -> None:

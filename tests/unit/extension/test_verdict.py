@@ -107,10 +107,26 @@ def test_another_task_of_the_same_service_is_no_other() -> None:
 
 
 def test_an_address_that_a_name_leaves_out_is_denied_while_another_is_confirmed() -> None:
+    judge = Judge()
+    assert not rule({**CONTROL, NAME: said(FIRST.address, SECOND.address)}, judge=judge)
     answers = {**CONTROL, NAME: said(SECOND.address), backward(FIRST.address): NOTHING}
-    assert rule(answers).deny == {key_of(FIRST): "tasks.shop.web. does not give it"}
+    assert rule(answers, judge=judge).deny == {key_of(FIRST): "tasks.shop.web. does not give it"}
     with_owner = {**answers, backward(FIRST.address): of_task(FIRST)}
-    assert not rule(with_owner)
+    assert not rule(with_owner, judge=judge)
+
+
+def test_a_new_task_that_dns_has_not_heard_of_yet_has_a_round_more() -> None:
+    """The plan and the prober can be ahead of the gossip between nodes."""
+    judge = Judge()
+    answers = {**CONTROL, NAME: said(SECOND.address), backward(FIRST.address): NOTHING}
+    assert not rule(answers, judge=judge)
+    assert set(rule(answers, judge=judge).deny) == {key_of(FIRST)}
+
+
+def test_what_was_last_good_is_not_new() -> None:
+    answers = {**CONTROL, NAME: said(SECOND.address), backward(FIRST.address): NOTHING}
+    subjects = Subjects(endpoints=(FIRST, SECOND))
+    assert set(Judge().rule(subjects, answers, OWN, known_before=True).deny) == {key_of(FIRST)}
 
 
 @pytest.mark.parametrize("name", [NOTHING, said("10.0.5.99")])

@@ -10,7 +10,7 @@ from interlock.runtime.logging import get_logger
 from interlock_extension.admission import Key
 from interlock_extension.confirm.doubt import Doubt
 from interlock_extension.confirm.loop import Confirmer
-from interlock_extension.confirm.verdict import Ruling, Subjects
+from interlock_extension.confirm.verdict import Ruling, Subjects, is_anothers
 from interlock_extension.desired import Desired
 
 _MOST_SHOWN = 50
@@ -52,24 +52,34 @@ class Desk:
         """The plan is another."""
         self._changed = True
 
-    def tend(self, *, stale: bool, now: float) -> None:
-        """Hand over whom to ask about, where that may differ. `now`: monotonic. Called in each turn of the loop."""
+    def tend(self, *, stale: bool, now: float) -> frozenset[str]:
+        """Hand over whom to ask about, where that may differ. `now`: monotonic. Called in each turn of the loop.
+
+        The hosts that this touches: a plan that is beyond doubt vouches for whom DNS merely did not know.
+        """
         if self._confirmer is None:
-            return
+            return frozenset()
         held = self._doubt.holds(now)
         self._doubt.see(stale=stale, now=now)
         holds = self._doubt.holds(now)
         self._changed |= held != holds
-        if not self._changed or now < self._hand_over_at:
-            return
+        hosts: frozenset[str] = frozenset()
+        if held and not holds:
+            unknown = frozenset(key for key, why in self._desired.denied.items() if not is_anothers(why))
+            hosts = self.rule(Ruling(allow=unknown)) if unknown else hosts
+        if self._changed and now >= self._hand_over_at:
+            self._hand_over(self._confirmer, holds, now)
+        return hosts
+
+    def _hand_over(self, confirmer: Confirmer, holds: bool, now: float) -> None:
         self._changed, self._hand_over_at = False, now + _PACE
         if holds:
-            self._confirmer.look(self._all())
+            confirmer.look(self._all())
         else:
             # Confirmed or gone, nobody is left to ask about.
             denied = frozenset(self._desired.denied)
             found = (self._desired.endpoint(key) for key in denied)
-            self._confirmer.look(Subjects(endpoints=tuple(filter(None, found)), denied=denied))
+            confirmer.look(Subjects(endpoints=tuple(filter(None, found)), denied=denied))
 
     def _all(self) -> Subjects:
         return Subjects(endpoints=tuple(self._desired.endpoints().values()), denied=frozenset(self._desired.denied))
@@ -80,7 +90,7 @@ class Desk:
         for key in denied:
             self._say("an address is the endpoint's no longer, and gets no requests", key, ruling.deny[key])
         for key in allowed:
-            self._say("an address is the endpoint's again", key, "DNS confirms it")
+            self._say("an address is the endpoint's again", key, "the plan is fresh, or DNS confirms it")
         self._changed |= bool(denied or allowed)
         return frozenset(host for hosts in (*denied.values(), *allowed.values()) for host in hosts)
 

@@ -29,7 +29,7 @@ class Doubt:
         return self._until is None or now < self._until
 
 
-class Silence:
+class LastWord:
     """Whether a region's watcher acts, from the times that it writes of itself. Our clock may differ from its."""
 
     def __init__(self, longest: float) -> None:

@@ -60,7 +60,7 @@ class Confirmer:
 
     def once(self, subjects: Subjects) -> Ruling:
         """One round now, for no longer than `AT_START`."""
-        return self._round(subjects, time.monotonic() + AT_START)
+        return self._round(subjects, time.monotonic() + AT_START, known_before=True)
 
     def run(self, tell: Callable[[Ruling], None], stop: threading.Event) -> None:
         """The loop of the confirmer's thread."""
@@ -79,7 +79,7 @@ class Confirmer:
             every = max(EVERY, (time.thread_time() - worked + self._asked * _ENGINE) / _SHARE)
             stop.wait(max(0.0, began + every - time.monotonic()))
 
-    def _round(self, subjects: Subjects, deadline: float) -> Ruling:
+    def _round(self, subjects: Subjects, deadline: float, *, known_before: bool = False) -> Ruling:
         own = {e.network: address for e in networks(subjects.endpoints) if (address := own_address(e.address))}
         with self._resolver.batch() as batch:
             batch.ask(first_questions(subjects, own), deadline)
@@ -87,7 +87,7 @@ class Confirmer:
             batch.ask(second_questions(subjects, batch.answers, self._next_turn(subjects)), deadline)
             batch.collect(2 * TIMEOUT, deadline)
             self._asked = batch.asked
-            return self._judge.rule(subjects, batch.answers, own)
+            return self._judge.rule(subjects, batch.answers, own, known_before=known_before)
 
     def _next_turn(self, subjects: Subjects) -> set[Key]:
         asked = [endpoint for endpoint in subjects.endpoints if askable(endpoint)]

@@ -7,8 +7,8 @@ was not confirmed, or is denied, whose it is. The rules, the first that fits:
 1. The address is said to be another's: denied at once, even the last. (Another task of the same service is no other.)
 2. It is said to be the endpoint's own, or its service's name gives it: confirmed.
 3. The control failed, or the round ended too early, or the answer was cut short: unknown; nothing changes.
-4. The service's name is answered without it, while another endpoint of it is confirmed: denied.
-5. Neither the service's name nor the address is known: denied in the second such round in a row.
+4. The service's name is answered without it, while another endpoint of it is confirmed: denied, if DNS has known it.
+5. Neither the service's name nor the address is known, or what is new is not: denied in the second such round in a row.
 
 So a DNS that is dead, or an engine that starts again, denies nothing. What is denied stays so until it is confirmed.
 """
@@ -27,6 +27,12 @@ Answers = Mapping[Question, Answer]
 """A question that is missing was not asked, or not for long enough to say anything."""
 
 _ROUNDS = 2
+_ANOTHERS = "the address is "
+
+
+def is_anothers(why: str) -> bool:
+    """Whether DNS knew whose the address is, rather than not knowing the endpoint."""
+    return why.startswith(_ANOTHERS)
 
 
 class Subjects(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,32 +74,39 @@ def second_questions(subjects: Subjects, answers: Answers, turn: Set[Key] = froz
 
 
 class Judge:
-    """Remembers of earlier rounds only in how many an endpoint was unknown to DNS."""
+    """Remembers of earlier rounds who was confirmed, and in how many an endpoint was unknown to DNS."""
 
     def __init__(self) -> None:
         self._absent: dict[Key, int] = {}
+        self._seen: set[Key] = set()
 
-    def rule(self, subjects: Subjects, answers: Answers, own: Mapping[str, str]) -> Ruling:
-        """The round's verdict."""
+    def rule(
+        self, subjects: Subjects, answers: Answers, own: Mapping[str, str], *, known_before: bool = False
+    ) -> Ruling:
+        """The round's verdict. `known_before`: none of them is new, so that DNS must have heard of them by now."""
         attached = {net for net, address in own.items() if owner(answers.get(backward(address)), net)}
         living = {forward(e) for e in subjects.endpoints if askable(e) and _confirmed(e, answers)}
         deny: dict[Key, str] = {}
         allow: set[Key] = set()
         before, self._absent = self._absent, {}
+        seen = {key for key in self._seen if key in {key_of(e) for e in subjects.endpoints}}
         for endpoint in filter(askable, subjects.endpoints):
             key = key_of(endpoint)
             other = _other(endpoint, answers)
             if other:
-                deny[key] = f"the address is {other}'s now"
+                deny[key] = f"{_ANOTHERS}{other}'s now"
             elif _confirmed(endpoint, answers):
                 allow.add(key)
+                seen.add(key)
             elif endpoint.network in attached and _known_not(endpoint, answers):
                 self._absent[key] = before.get(key, 0) + 1
                 name = forward(endpoint)
-                if answers[name].said and name in living:
+                old = known_before or key in seen
+                if answers[name].said and name in living and old:
                     deny[key] = f"{name.name} does not give it"
                 elif self._absent[key] >= _ROUNDS:
                     deny[key] = f"{name.name} {'does not give it' if answers[name].said else 'is not known'}"
+        self._seen = seen
         return Ruling(
             deny={key: why for key, why in deny.items() if key not in subjects.denied},
             allow=frozenset(allow & subjects.denied),

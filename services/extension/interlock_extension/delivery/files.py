@@ -6,6 +6,7 @@ what nginx runs, since nginx's files are rendered from these again.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Collection, Iterable, Mapping
@@ -149,11 +150,15 @@ class LastGood:
                 state = codec.decode("state", (source / "state").read_bytes(), _State, where=str(source / "state"))
                 if state.cluster != self._cluster:
                     continue
+                found = _views_of(source)
+                found["state"] = (source / "state").read_bytes()
+                # Whole in memory before anything of ours goes. The state last: where the disk fails in between, ours is
+                # older than what it was made from, and is made again.
+                for name, data in found.items():
+                    _written(self._folder / name, data).replace(self._folder / name)
                 for path in self._folder.glob("*.view"):
-                    path.unlink()
-                # The state last: a copy that was cut short is older than what it was made from, and is made again.
-                for path in (*source.glob("*.view"), source / "state"):
-                    _written(self._folder / path.name, path.read_bytes()).replace(self._folder / path.name)
+                    if path.name not in found:
+                        path.unlink()
             except (WireError, OSError) as error:
                 self._log.warning("what another worker kept cannot be taken over", folder=str(folder), error=str(error))
                 continue
@@ -167,6 +172,15 @@ class LastGood:
 
 def _name(host: str) -> str:
     return blake2s(host.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _views_of(folder: Path) -> dict[str, bytes]:
+    """Of a folder whose owner writes: a host that it removes meanwhile is not there."""
+    found = {}
+    for path in folder.glob("*.view"):
+        with contextlib.suppress(FileNotFoundError):
+            found[path.name] = path.read_bytes()
+    return found
 
 
 def _modified(path: Path) -> float:

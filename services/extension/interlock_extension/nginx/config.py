@@ -17,7 +17,9 @@ what a longer time costs is old workers that stay for as long.
 
 CONNECT_TIMEOUT = "300ms"
 """Interlock's own default is 5 s. A node that is lost costs a request this for each of its endpoints that is tried,
-until it is known to be silent. The kernel repeats a lost packet after 1 s, so a little more would win nothing."""
+until it is known to be silent, and three of them must cost less than a second. The price: a lost first packet, which
+the kernel repeats after 1 s only, is an error where there is no other endpoint.
+"""
 
 _MOST_WORKERS = 256
 
