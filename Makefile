@@ -57,7 +57,7 @@ fix: $(VENV)/.dev ## Format, sort imports, and fix what ruff can.
 	@$(VENV)/bin/ruff format .
 
 swarm: $(VENV)/.dev ## On real Docker engines, in network namespaces; needs root and Docker's programs.
-	@$(PYTEST) -m swarm $(ARGS)
+	@$(PYTEST) -m "swarm and not bench" $(ARGS)
 
 load: $(VENV)/.dev ## Steady load while things change, and while parts are killed.
 	@$(PYTEST) -m "(load or chaos) and not (soak or bench)" $(ARGS)
