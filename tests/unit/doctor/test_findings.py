@@ -97,7 +97,8 @@ def test_a_proxy_that_passes_endpoints_over() -> None:
                     for n, (name, net) in enumerate([("cart", "db"), ("shop", "web")]))  # fmt: skip
     away = Outcome(
         proxy="p1", extension="nginx", unreachable=outside,
-        denied=(Denied(service="cart", address="10.0.0.3:80", why="it is of another"),), counters={"endpoints_denied": 7.0},
+        denied=(Denied(service="cart", address="10.0.0.3:80", why="it is of another"),),
+        counters={"endpoints_denied": 7.0},
     )  # fmt: skip
     region = RegionView(region="eu", watcher=WATCHER, silent_for=None)
     one = msgspec.structs.replace(CLUSTER, proxies=(ProxyView(outcome=away, behind=False),))
