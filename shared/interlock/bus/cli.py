@@ -1,4 +1,4 @@
-"""`interlock acl`: prints the bus' users; click and nothing else. The rules are in `acl`, the files in `credentials`."""
+"""`interlock acl` prints the bus' users; click and nothing else. Rules are in `acl`, files in `credentials`."""
 
 from __future__ import annotations
 
