@@ -54,9 +54,7 @@ def run(options: Options) -> int:
         return User(uid=uid, gid=GROUP, groups=groups) if as_root else None
 
     if as_root:
-        # The container's output is the first user's: others could not open /dev/stdout.
-        for number in (1, 2):
-            os.fchmod(number, 0o622)
+        _open_output(1, 2)
     programs = [
         Program(
             [
@@ -81,6 +79,13 @@ def run(options: Options) -> int:
         ),
     ]  # fmt: skip
     return Init(programs).run()
+
+
+def _open_output(*descriptors: int) -> None:
+    """The container's output is the first user's: others could not open /dev/stdout. A file or a terminal is let be."""
+    for number in descriptors:
+        if stat.S_ISFIFO(os.fstat(number).st_mode):
+            os.fchmod(number, 0o622)
 
 
 def _group_of(path: Path) -> int:

@@ -156,7 +156,7 @@ class DockerSource:
                 except requests.exceptions.RequestException as error:
                     if self._closed.is_set():
                         return False
-                    if error.args and isinstance(error.args[0], urllib3.exceptions.ReadTimeoutError):
+                    if _stalled(error):
                         return True
                     raise
         return False
@@ -205,10 +205,8 @@ class DockerSource:
                 response = client.get(
                     url, params=params, headers=_ACCEPT, stream=stream, timeout=(CONNECT_TIMEOUT, timeout)
                 )
-            except requests.exceptions.ConnectTimeout:
-                raise
-            except requests.exceptions.ConnectionError:
-                if last:
+            except requests.exceptions.ConnectionError as error:
+                if last or not _hung_up(error):
                     raise
                 self._forget()
                 continue
@@ -249,11 +247,10 @@ class DockerSource:
     def _translated(self, path: str) -> Iterator[None]:
         try:
             yield
-        except requests.exceptions.ReadTimeout as error:
-            self._forget()
-            raise DockerFailed(f"Docker at {self.url} does not answer in time ({path}): {error}") from error
         except requests.exceptions.RequestException as error:
             self._forget()
+            if _stalled(error):
+                raise DockerFailed(f"Docker at {self.url} does not answer in time ({path}): {error}") from error
             raise DockerUnavailable(f"Docker at {self.url} cannot be asked ({path}): {error}") from error
         except (docker.errors.DockerException, OSError) as error:
             self._forget()
@@ -265,6 +262,21 @@ class DockerSource:
             client, self._client = self._client, None
         if client is not None:
             client.close()
+
+
+def _stalled(error: requests.exceptions.RequestException) -> bool:
+    """Nothing came in time, of the answer or of the rest of it; the latter is no `ReadTimeout` to requests."""
+    return isinstance(error, requests.exceptions.ReadTimeout) or (
+        bool(error.args) and isinstance(error.args[0], urllib3.exceptions.ReadTimeoutError)
+    )
+
+
+def _hung_up(error: requests.exceptions.ConnectionError) -> bool:
+    """The connection was there, and was ended before any answer."""
+    reason = error.args[0] if error.args else None
+    return isinstance(reason, urllib3.exceptions.ProtocolError) and any(
+        isinstance(cause, ConnectionError) for cause in reason.args
+    )
 
 
 def _check(path: str, response: requests.Response) -> None:

@@ -12,6 +12,7 @@ from interlock.inspection import view
 from interlock.inspection.tables import ago
 from interlock.inspection.view import ClusterView, RegionView, StatusView
 from interlock.model.names import Cluster
+from interlock.model.outcome import Outcome
 
 
 def run(ask: Ask) -> Iterable[Finding]:
@@ -93,6 +94,7 @@ def _cluster(cluster: ClusterView) -> Iterator[Finding]:
                 subject, f"{proxy.outcome.proxy} refuses {rejection.host}: {rejection.reason}",
                 lost="that host keeps its last accepted configuration", remedy="correct the labels of its services",
             )  # fmt: skip
+        yield from _passed_over(subject, proxy.outcome)
         if proxy.outcome.drain_misses:
             yield warning(
                 subject, f"{proxy.outcome.proxy} let {proxy.outcome.drain_misses} stopping tasks go too late",
@@ -101,6 +103,27 @@ def _cluster(cluster: ClusterView) -> Iterator[Finding]:
             )  # fmt: skip
     if not cluster.stale and cluster.complete:
         yield ok(subject, f"{cluster.hosts} hosts, {cluster.endpoints} endpoints, {len(cluster.proxies)} proxies")
+
+
+def _passed_over(subject: str, outcome: Outcome) -> Iterator[Finding]:
+    """Endpoints of the plan that this proxy sends nothing to, whatever their tasks do."""
+    if outcome.unreachable:
+        missing = sorted({one.network for one in outcome.unreachable})
+        services = ", ".join(sorted({one.service for one in outcome.unreachable}))
+        yield warning(
+            subject, f"{outcome.proxy} is not on the network {' or '.join(missing)} of {services}",
+            lost="it does not reach these services",
+            remedy=f"docker service update{''.join(f' --network-add {name}' for name in missing)} <proxy service>, or "
+            "point com.docker.lb.network at a network that it has",
+        )  # fmt: skip
+    if outcome.denied:
+        count = max(len(outcome.denied), int(outcome.counters.get("endpoints_denied", 0)))
+        first = outcome.denied[0]
+        yield warning(
+            subject, f"{outcome.proxy} denies {count} endpoints; {first.service}: {first.address}: {first.why}",
+            lost="they get no requests there until Docker's DNS confirms them or the plan is up to date",
+            remedy="see to the bus, the watcher and Docker, which it is out of touch with; `interlock status` has all",
+        )  # fmt: skip
 
 
 def _owners(cluster: ClusterView) -> str:

@@ -24,6 +24,7 @@ LIFELESS = 15.0
 _EVERY = 1.0
 _AGAIN = 2.0
 _ANSWER_TIMEOUT = 2.0
+_MOST = 65536
 State = dict[str, object]
 
 
@@ -75,7 +76,7 @@ def _judge(name: str, now: float) -> tuple[bool, str]:
     if now - at > LIFELESS:
         return False, f"no sign of life for {now - at:.0f} s; it last said: {says}"
     if okay and "socket" in state:
-        answer = ask(str(state["socket"]))
+        answer = (ask(str(state["socket"])) or "").strip()
         if not answer:
             return False, f"the proxy does not answer; its worker last said: {says}"
         if not answer.startswith(str(state["serves"])):
@@ -83,20 +84,28 @@ def _judge(name: str, now: float) -> tuple[bool, str]:
     return okay, says
 
 
-def ask(path: str) -> str:
-    """What a proxy answers on its private socket to `GET /interlock/version`; empty where it does not."""
-    with socket.socket(socket.AF_UNIX) as link:
-        link.settimeout(_ANSWER_TIMEOUT)
-        try:
-            link.connect(path)
-            link.sendall(b"GET /interlock/version HTTP/1.0\r\n\r\n")
+def ask(path: str, what: str = "/interlock/version", timeout: float = _ANSWER_TIMEOUT) -> str | None:
+    """The body of a proxy's answer to a GET on its private socket; None where it does not answer with 200."""
+    folder, _, name = path.rpartition("/")
+    try:
+        handle = os.open(folder or ("/" if path.startswith("/") else "."), os.O_PATH | os.O_DIRECTORY)
+    except OSError:
+        return None
+    try:
+        # Through the folder's descriptor, since the path of a unix socket may have 107 bytes only.
+        with socket.socket(socket.AF_UNIX) as link:
+            link.settimeout(timeout)
+            link.connect(f"/proc/self/fd/{handle}/{name}")
+            link.sendall(f"GET {what} HTTP/1.0\r\n\r\n".encode())
             data = b""
-            while piece := link.recv(4096):
+            while len(data) < _MOST and (piece := link.recv(4096)):
                 data += piece
-        except OSError:
-            return ""
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
     head, _, body = data.partition(b"\r\n\r\n")
-    return body.decode(errors="replace").strip() if b" 200 " in head[:16] else ""
+    return body.decode(errors="replace") if b" 200 " in head.split(b"\r\n")[0] else None
 
 
 if __name__ == "__main__":

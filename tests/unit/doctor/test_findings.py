@@ -13,7 +13,7 @@ from interlock.doctor.port import Ask, Check, Finding, error, examine, ok, warni
 from interlock.doctor.report import report, summary
 from interlock.errors import ConfigError
 from interlock.inspection.view import ClusterView, ProxyView, RegionView, StatusView
-from interlock.model.outcome import HostRejection, Outcome
+from interlock.model.outcome import Denied, HostRejection, Outcome, Unreachable
 from interlock.model.problem import Problem
 from interlock.model.region import WatcherStatus
 from interlock.runtime.parts import Part
@@ -92,6 +92,23 @@ def test_watchers_and_plans() -> None:
     assert seen(empty) == {"watcher": "warning"}
 
 
+def test_a_proxy_that_passes_endpoints_over() -> None:
+    outside = tuple(Unreachable(service=name, address=f"10.0.{n}.2", network=net)
+                    for n, (name, net) in enumerate([("cart", "db"), ("shop", "web")]))  # fmt: skip
+    away = Outcome(
+        proxy="p1", extension="nginx", unreachable=outside,
+        denied=(Denied(service="cart", address="10.0.0.3:80", why="it is of another"),),
+        counters={"endpoints_denied": 7.0},
+    )  # fmt: skip
+    region = RegionView(region="eu", watcher=WATCHER, silent_for=None)
+    one = msgspec.structs.replace(CLUSTER, proxies=(ProxyView(outcome=away, behind=False),))
+    found = list(plans.judge(StatusView(at=NOW, bus="redis://bus", regions=(region,), clusters=(one,))))
+    unreachable, denied = (f for f in found if f.severity == "warning")
+    assert "p1 is not on the network db or web of cart, shop" in unreachable.found
+    assert "--network-add db --network-add web" in unreachable.remedy
+    assert "p1 denies 7 endpoints; cart: 10.0.0.3:80: it is of another" in denied.found
+
+
 def test_a_check_that_fails_is_a_finding_and_keeps_none_from_looking() -> None:
     def fails(_ask: Ask) -> list[Finding]:
         raise ConfigError("no such thing; make one")
@@ -168,10 +185,14 @@ def test_the_state_folder(tmp_path: Path) -> None:
     assert (found.severity, "Not a directory" in found.found) == ("error", True)
 
 
-def test_names_and_open_files() -> None:
-    assert checks.names("nameserver 127.0.0.11\n", inside=True).severity == "ok"
-    assert checks.names("nameserver 10.0.0.1\n", inside=True).severity == "warning"
-    assert checks.names("nameserver 10.0.0.1\n", inside=False).severity == "ok"
+def test_names_and_open_files(tmp_path: Path) -> None:
+    resolv = tmp_path / "resolv.conf"
+    resolv.write_text("nameserver 127.0.0.11\nnameserver 10.0.0.1\n")
+    assert checks.names(resolv, inside=True).severity == "ok"
+    # The worker asks the first alone, and so do most programs.
+    resolv.write_text("nameserver 10.0.0.1\nnameserver 127.0.0.11\n")
+    assert checks.names(resolv, inside=True).severity == "warning"
+    assert checks.names(resolv, inside=False).severity == "ok"
     assert checks.open_files(1024, 1024).severity == "ok"
     assert checks.open_files(1023, 1024).severity == "warning"
     assert checks.open_files(-1, 10**6).severity == "ok"

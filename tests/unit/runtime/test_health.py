@@ -82,6 +82,17 @@ def test_a_proxy_must_answer_by_itself(tmp_path: Path) -> None:
         assert health.check(name)[0]
 
 
+def test_a_proxy_in_a_deep_folder_is_asked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path / ("d" * 120)
+    deep.mkdir()
+    name = said(tmp_path / "h", socket=str(deep / "s"), serves="abc")
+    assert not health.check(name)[0]
+    monkeypatch.chdir(deep)
+    with answering(Path("s"), b"abc 1 2\n"):
+        assert health.check(name)[0]
+        assert health.ask("s") == "abc 1 2\n"
+
+
 def test_a_proxy_must_serve_what_it_should(tmp_path: Path) -> None:
     name = said(tmp_path / "h", socket=str(tmp_path / "s"), serves="new")
     with answering(tmp_path / "s", b"old 1 2\n"):

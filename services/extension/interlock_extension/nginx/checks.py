@@ -14,11 +14,11 @@ from interlock.errors import ConfigError, PartMissing
 from interlock.model.names import Cluster
 from interlock.runtime.parts import NGINX_WHOLE, Part, find_nginx
 from interlock_extension.app import proxy_options
+from interlock_extension.confirm.resolver import DOCKER, server_of
 from interlock_extension.delivery.files import default_folder
 from interlock_extension.nginx import LOST, REMEDY, processes
 from interlock_extension.nginx.config import read_config
 
-_DOCKER_DNS = "127.0.0.11"
 _SMALL = 128 * 2**20
 _NEEDED = ("http_realip_module",)
 _OPTIONAL = {"http_stub_status_module": "/nginx_status answers 501"}
@@ -35,7 +35,7 @@ def run(ask: Ask) -> Iterable[Finding]:
     yield _memory(processes.memory_limit())
     folder = Path(ask.state_dir) if ask.state_dir else default_folder(Cluster(ask.region or "default", ask.cluster))
     yield from state_folder(folder, _MOUNTS.read_text(encoding="utf-8", errors="replace"))
-    yield names(_read(_RESOLV), inside=inside)
+    yield names(_RESOLV, inside=inside)
     yield _files(ask)
 
 
@@ -121,14 +121,14 @@ def filesystem(path: Path, mounts: str) -> str:
     return kind
 
 
-def names(resolv: str, *, inside: bool) -> Finding:
-    """Who answers for names. `resolv`: the text of /etc/resolv.conf."""
-    docker = any(line.split()[:2] == ["nameserver", _DOCKER_DNS] for line in resolv.splitlines())
+def names(resolv: Path, *, inside: bool) -> Finding:
+    """Who answers for names. `resolv`: /etc/resolv.conf."""
+    docker = server_of("", resolv) is not None
     if docker or not inside:
-        return ok("names", f"Docker answers for them ({_DOCKER_DNS})" if docker else "the machine's own resolver")
+        return ok("names", f"Docker answers for them ({DOCKER})" if docker else "the machine's own resolver")
     return warning(
-        "names", f"Docker's resolver ({_DOCKER_DNS}) is not in /etc/resolv.conf",
-        lost="a bus that is named by its service in the Swarm is not found",
+        "names", f"Docker's resolver ({DOCKER}) is not the first name server of {resolv}",
+        lost="a bus that is named by its service may not be found; addresses are not confirmed while the bus is away",
         remedy="attach the container to an overlay network, or name the bus by an address",
     )  # fmt: skip
 
