@@ -46,6 +46,7 @@ def test_a_proxy_that_is_replaced_without_a_bus_serves_all_hosts(stack: Stack) -
     until(lambda: served(stack) == HOSTS, 60, "the new proxy serves all hosts")
     stack.wait_healthy("proxy")
     assert "stale" in stack.health("proxy")[0][1]
+    assert stack.health("proxy")[0][0] == "healthy"
     stack.scale("interlock_bus", 1)
     stack.scale("many", 3)
     stack.wait_answers(HOSTS[-1], tasks=3)

@@ -160,6 +160,8 @@ class Worker:
         hosts = {host: view.host for host, view in kept.views.items()}
         upstreams = {u.name: u for view in kept.views.values() for u in view.upstreams}
         self._intake.restore(hosts, upstreams, kept.version)
+        if kept.version is not None:
+            self._intake.lose(time.time(), "the plan has not been read yet")
         views = self._confirmed(kept.views)
         self._desired.served.update(views)
         self._ledger.settle({host: (None, view) for host, view in views.items()}, 0.0, lambda _: None)
