@@ -95,10 +95,11 @@ class Control(Protocol):
     def alive(self) -> bool:
         """Whether the proxy runs."""
 
-    def witness(self) -> tuple[str, str] | None:
-        """For the health check, from any thread: a private socket and how the proxy's answer there must begin.
+    def witness(self) -> tuple[str, tuple[str, ...]] | None:
+        """For the health check, from any thread: a private socket and how the proxy's answer there may begin.
 
-        None while it does not run. See `interlock.runtime.health`.
+        More than one while a change is being brought into effect; None while the proxy does not run. See
+        `interlock.runtime.health`.
         """
 
     def tend(self) -> dict[str, float]:

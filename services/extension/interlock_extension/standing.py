@@ -28,7 +28,7 @@ class Standing:
     def __init__(
         self,
         herald: Herald,
-        witness: Callable[[], tuple[str, str] | None],
+        witness: Callable[[], tuple[str, tuple[str, ...]] | None],
         alive_at: Callable[[], float],
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -52,7 +52,7 @@ class Standing:
         # A large apply takes its time.
         state: State = {"at": now if now - alive_at < _LONGEST_APPLY else alive_at, "ok": okay, "says": says}
         if witness is not None:
-            state["socket"], state["serves"] = witness
+            state["socket"], state["serves"] = witness[0], list(witness[1])
         return state
 
     def _judge(self, now: float, present: Outcome, *, runs: bool) -> tuple[bool, str]:

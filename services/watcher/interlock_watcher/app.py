@@ -69,6 +69,7 @@ class Watcher:
         status = self.status(self.options.name, {})
         role = "acts for" if self.publisher.acting else "stands by for"
         stale = f"; stale: {status.reason}" if status.stale_since is not None else ""
+        stale += f"; {self.publisher.wrong}" if self.publisher.wrong else ""
         return {"at": self.publisher.alive_at, "ok": True, "says": f"{role} region {self.options.region}{stale}"}
 
     def status(self, owner: str, counters: Mapping[str, float]) -> WatcherStatus:

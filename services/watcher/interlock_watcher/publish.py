@@ -64,6 +64,8 @@ class Publisher:
         self._log = get_logger(service="watcher", region=region)
         self.alive_at = time.time()
         """Unix seconds of the loop's last turn."""
+        self.wrong = ""
+        """Why the bus could not be used in the last turn; empty where it could."""
         self._told = 0.0
         self._told_status: WatcherStatus | None = None
         self._retry = _RETRY
@@ -105,7 +107,7 @@ class Publisher:
     def _turn_guarded(self) -> None:
         try:
             self._turn()
-            self._retry = _RETRY
+            self._retry, self.wrong = _RETRY, ""
         except Fenced as error:
             self._log.warning("another watcher has written; leasing again", error=str(error))
             self._count("fenced")
@@ -113,6 +115,7 @@ class Publisher:
             self.leases.outbid(self._lease_key, error.seen)
             self._stop.wait(_OUTBID)
         except BusError as error:
+            self.wrong = f"the bus cannot be used: {error}"
             if not self._doubt:
                 self._log.warning("the bus cannot be written; going on with what is known", error=str(error))
             self._count("bus_failures")

@@ -3,7 +3,7 @@
     python3 -m interlock.runtime.health [FILE]        exit status 0: healthy; prints why or why not
 
 The file (INTERLOCK_HEALTH_FILE) is JSON: `at` (Unix seconds of the last sign of life), `ok`, `says`, and, where a
-proxy is to be asked itself, `socket` and `serves`: its private socket and how its answer must begin. The standard
+proxy is to be asked itself, `socket` and `serves`: its private socket and how its answer may begin. The standard
 library alone, since the check is run every few seconds in each container.
 """
 
@@ -79,8 +79,9 @@ def _judge(name: str, now: float) -> tuple[bool, str]:
         answer = (ask(str(state["socket"])) or "").strip()
         if not answer:
             return False, f"the proxy does not answer; its worker last said: {says}"
-        if not answer.startswith(str(state["serves"])):
-            return False, f"the proxy serves {answer!r} and not {state['serves']!r}; its worker last said: {says}"
+        serves = state.get("serves", [])
+        if not isinstance(serves, list) or not answer.startswith(tuple(map(str, serves))):
+            return False, f"the proxy serves {answer!r} and not {serves}; its worker last said: {says}"
     return okay, says
 
 

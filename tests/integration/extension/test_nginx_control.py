@@ -439,3 +439,24 @@ def test_a_long_folder_name_is_no_obstacle(tmp_path: Path, backend: Make) -> Non
     control.apply({}, "v2")
     assert ask(port, "a.example").status == 200
     control.stop(1.0)
+
+
+def test_while_it_reloads_either_generation_may_answer(nginx: master, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The health check asks meanwhile: a large reload takes longer than a container may be unhealthy."""
+    seen = []
+    reload_ = nginx.control._reload
+
+    def looked_at(*args: object) -> float:
+        seen.append(nginx.control.witness())
+        return reload_(*args)  # type: ignore[arg-type]
+
+    nginx.control.start(nginx.renderer.shared(0, 0, default=False))
+    before = nginx.control.witness()
+    monkeypatch.setattr(nginx.control, "_reload", looked_at)
+    nginx.control.apply({}, "note")
+    after = nginx.control.witness()
+    assert before is not None
+    assert after is not None
+    [during] = seen
+    assert during is not None
+    assert set(during[1]) == {before[1][0], after[1][0]}

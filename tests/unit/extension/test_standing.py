@@ -23,7 +23,7 @@ class Said:
 class Bench:
     def __init__(self) -> None:
         self.said, self.now, self.alive_at = Said(), 1000.0, 1000.0
-        self.witness: tuple[str, str] | None = ("/run/s", "abc")
+        self.witness: tuple[str, tuple[str, ...]] | None = ("/run/s", ("abc", "coming"))
         self.standing = Standing(
             self.said,  # type: ignore[arg-type]  # of a herald only these two are looked at
             lambda: self.witness,
@@ -40,7 +40,7 @@ def test_who_serves_its_version_is_healthy() -> None:
     bench = Bench()
     bench.said.becomes(version=VERSION, result="reloaded", hosts=3)
     assert bench.judge() == (True, "serves version genera:7, 3 hosts")
-    assert bench.standing.state()["serves"] == "abc"
+    assert bench.standing.state()["serves"] == ["abc", "coming"]
 
 
 def test_stale_is_said_and_is_not_death() -> None:

@@ -80,6 +80,7 @@ class NginxControl:
         self._listeners: set[int] = set()
         self._known: list[int] = []
         self._generation = ""
+        self._coming = ""
         self._totals = {"reloads": 0.0, "starts": 0.0}
 
     @property
@@ -95,9 +96,10 @@ class NginxControl:
         """See `Control.alive`."""
         return self._master is not None and self._master.alive()
 
-    def witness(self) -> tuple[str, str] | None:
+    def witness(self) -> tuple[str, tuple[str, ...]] | None:
         """See `Control.witness`."""
-        return (str(self._place.folder / STATUS_SOCKET), self._generation) if self._master else None
+        may_run = tuple(filter(None, (self._generation, self._coming)))
+        return (str(self._place.folder / STATUS_SOCKET), may_run) if self._master else None
 
     # Starting
 
@@ -215,7 +217,7 @@ class NginxControl:
         before = {name: self._place.content.get(name) for name in _OF_GENERATION}
         undo = self._place.write(changes)
         mark = self._complaints.mark()
-        generation = self._write_generation(note)
+        generation = self._coming = self._write_generation(note)
         # Whatever is there and does not leave, also one that was started just now and has no title of its own yet: it
         # would be taken for a new one.
         old = [pid for pid in processes.children(master.pid) if processes.title(pid) not in {"", processes.LEAVING}]
