@@ -441,7 +441,7 @@ def test_a_long_folder_name_is_no_obstacle(tmp_path: Path, backend: Make) -> Non
     control.stop(1.0)
 
 
-def test_while_it_reloads_either_generation_may_answer(nginx: master, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_it_reloads_either_generation_may_answer(nginx, monkeypatch: pytest.MonkeyPatch) -> None:
     """The health check asks meanwhile: a large reload takes longer than a container may be unhealthy."""
     seen = []
     reload_ = nginx.control._reload
