@@ -24,9 +24,7 @@ def _checked(swarm: Swarm, posted: Json) -> Json:
     spec: Json = msgspec.json.decode(msgspec.json.encode(posted))
     name = spec.get("Name") or ""
     if not _NAME.fullmatch(name) or len(name) > 63:
-        raise Refused(
-            400, f"rpc error: code = InvalidArgument desc = name must be valid as a DNS name component, got {name!r}"
-        )
+        raise Refused(400, "rpc error: code = InvalidArgument desc = name must be valid as a DNS name component")
     template = spec.setdefault("TaskTemplate", {})
     if not (template.get("ContainerSpec") or {}).get("Image"):
         raise Refused(400, "rpc error: code = InvalidArgument desc = ContainerSpec: image reference must be provided")
@@ -37,14 +35,25 @@ def _checked(swarm: Swarm, posted: Json) -> Json:
     template.setdefault("ForceUpdate", 0)
     template.setdefault("Runtime", "container")
     networks = template.get("Networks") or spec.pop("Networks", None) or []
-    template["Networks"] = [{**entry, "Target": lookup.network(swarm, entry["Target"]).id} for entry in networks]
-    for place in template["Networks"]:
+    places = [{**entry, "Target": _network(swarm, entry["Target"]).id} for entry in networks]
+    # Docker leaves out what is empty.
+    template.pop("Networks", None)
+    template |= {"Networks": places} if places else {}
+    for place in places:
         if place["Target"] not in swarm.subnets:
             raise Refused(
                 403, f"network {place['Target']} cannot be used with services: only networks scoped to the swarm can"
             )
     workload.of(template)
     return spec
+
+
+def _network(swarm: Swarm, ref: str) -> Network:
+    try:
+        return lookup.network(swarm, ref)
+    except Refused as error:
+        # Of a network to be used, other than of one to be shown, Docker says so as an error of its own.
+        raise Refused(500, str(error)) from error
 
 
 def _mode(posted: Json) -> Json:
@@ -64,12 +73,45 @@ def create_service(swarm: Swarm, posted: Json, now: float) -> Service:
     if name in swarm.names:
         raise conflict("service", name)
     service = Service(id=swarm.new_id(), name=name, spec=spec, created=now, updated=now)
-    service = _endpoint(swarm, service)
+    _check_ports(swarm, service)
     stored = swarm.put_service(service, now)
     swarm.event("service", "create", stored.id, name, now)
+    swarm.at(now + swarm.profile.allocated, "allocate", stored.id)
+    return stored
+
+
+def allocate(swarm: Swarm, service_id: str, now: float) -> None:
+    """Some time after its creation a service gets its VIPs and ports, and an event of its own tells of it."""
+    service = swarm.services.get(service_id)
+    if service is None:
+        return
+    allocated = _endpoint(swarm, service)
+    if (allocated.vips, allocated.ports) == (service.vips, service.ports):
+        return
+    stored = swarm.put_service(allocated, now)
+    swarm.event("service", "update", stored.id, stored.name, now)
     if workload.of(stored.template).listens:
         swarm.effects.append(VipUp(stored.id))
-    return stored
+
+
+def network_allocated(swarm: Swarm, network_id: str, now: float) -> None:
+    """The same of a network."""
+    network = swarm.networks.get(network_id)
+    if network is not None:
+        swarm.event("network", "update", network.id, network.name, now)
+
+
+def _check_ports(swarm: Swarm, service: Service) -> None:
+    asked = {port.get("PublishedPort"): port for port in service.spec["EndpointSpec"].get("Ports") or []}
+    asked.pop(None, None)
+    others = [other for other in swarm.services.values() if other.id != service.id] if asked else []
+    for other in others:
+        for port in (*other.ports, *(other.spec["EndpointSpec"].get("Ports") or [])):
+            if port.get("PublishedPort") in asked:
+                mode = port.get("PublishMode", "ingress")
+                why = f"port '{port['PublishedPort']}' is already in use by service '{other.name}' ({other.id})"
+                kind = "an ingress port" if mode == "ingress" else "a host-published port"
+                raise Refused(400, f"rpc error: code = InvalidArgument desc = {why} as {kind}")
 
 
 def _endpoint(swarm: Swarm, service: Service) -> Service:
@@ -80,13 +122,9 @@ def _endpoint(swarm: Swarm, service: Service) -> Service:
     taken = {port["PublishedPort"] for other in others for port in other.ports}
     for port in asked:
         published = port.get("PublishedPort") or next(number for number in range(30000, 32768) if number not in taken)
-        if published in taken:
-            raise Refused(
-                400, f"rpc error: code = InvalidArgument desc = port '{published}' is already in use by another service"
-            )
         taken.add(published)
         ports.append({"Protocol": "tcp", "PublishMode": "ingress", **port, "PublishedPort": published})
-    wanted = [entry["Target"] for entry in service.template["Networks"]]
+    wanted = [entry["Target"] for entry in service.template.get("Networks") or []]
     if any(port["PublishMode"] == "ingress" for port in ports):
         wanted = [network.id for network in swarm.networks.values() if network.ingress] + wanted
     if service.spec["EndpointSpec"]["Mode"] == "dnsrr":
@@ -123,6 +161,7 @@ def update_service(swarm: Swarm, ref: str, version: int, posted: Json, now: floa
     if back:
         more["updatestate_new"] = "rollback_started"
     changed = msgspec.structs.replace(service, spec=spec, previous=service.spec, update_status=status)
+    _check_ports(swarm, changed)
     stored = swarm.put_service(_endpoint(swarm, changed), now)
     swarm.event("service", "update", stored.id, stored.name, now, **more)
     if (stored.vips, stored.ports) != (service.vips, service.ports):
@@ -188,6 +227,7 @@ def create_network(swarm: Swarm, posted: Json, now: float) -> Network:
     swarm.subnets[network.id] = Subnet(cidr, serial=swarm.serial)
     swarm.networks[network.id] = network
     swarm.event("network", "create", network.id, name, now)
+    swarm.at(now + swarm.profile.allocated, "network_allocated", network.id)
     return network
 
 
@@ -195,7 +235,7 @@ def remove_network(swarm: Swarm, ref: str, now: float) -> None:
     """Removes a network that no service uses."""
     network = lookup.network(swarm, ref)
     for service in swarm.services.values():
-        if any(entry["Target"] == network.id for entry in service.template["Networks"]):
+        if any(entry["Target"] == network.id for entry in service.template.get("Networks") or []):
             why = f"network {network.id} is in use by service {service.id}"
             raise Refused(400, f"rpc error: code = FailedPrecondition desc = {why}")
     if network.id not in swarm.subnets:

@@ -271,9 +271,17 @@ class SimulatorClient:
 
     def availability(self, node: str, availability: str) -> None:
         """`active`, `pause` or `drain`."""
-        found = self.call("GET", f"/nodes/{quote(node)}")
-        path = f"/nodes/{found['ID']}/update?version={found['Version']['Index']}"
-        self.call("POST", path, {**found["Spec"], "Availability": availability})
+        for _ in range(5):
+            found = self.call("GET", f"/nodes/{quote(node)}")
+            path = f"/nodes/{found['ID']}/update?version={found['Version']['Index']}"
+            try:
+                self.call("POST", path, {**found["Spec"], "Availability": availability})
+            except DockerRefused as error:
+                if "out of sequence" not in str(error):
+                    raise
+            else:
+                return
+        raise DockerRefused(f"node {node} was changed by others five times in a row; try again")
 
     def bulk(self, name: str, count: int, spec: Json) -> list[str]:
         """Many services `name-0` … at once; `{n}` in a label's value becomes the number. Gives their ids."""

@@ -15,8 +15,8 @@ from interlock_simulator.values import STATES, Material, Network, Node, Service,
 Filters = Mapping[str, Sequence[str]]
 
 
-def parse(text: str | None, allowed: Sequence[str]) -> dict[str, list[str]]:
-    """`{"name":["x"]}` or the older `{"name":{"x":true}}`. Raises Refused (400) for others and for unknown keys."""
+def parse(text: str | None, allowed: Sequence[str] | None) -> dict[str, list[str]]:
+    """`{"name":["x"]}` or the older `{"name":{"x":true}}`. Raises Refused (400) for others and for keys not allowed."""
     if not text:
         return {}
     try:
@@ -25,7 +25,7 @@ def parse(text: str | None, allowed: Sequence[str]) -> dict[str, list[str]]:
         raise Refused(400, f"invalid filter: {error}") from error
     found = {}
     for key, values in raw.items():
-        if key not in allowed:
+        if allowed is not None and key not in allowed:
             raise Refused(400, f"invalid filter '{key}'")
         found[key] = list(values) if isinstance(values, list) else [value for value, on in values.items() if on]
     return {key: values for key, values in found.items() if values}

@@ -28,8 +28,7 @@ def step(swarm: Swarm, task_id: str, now: float) -> None:
         return
     profile = swarm.profile
     if task.state == "new":
-        _move(swarm, task, "pending", "pending task scheduling", now)
-        swarm.at(now + swarm.vary(profile.assigned), "step", task_id)
+        _address(swarm, task, now)
     elif task.state == "pending":
         _assign(swarm, task, now)
     elif task.state == "assigned":
@@ -49,14 +48,8 @@ def _start(swarm: Swarm, task: Task, now: float) -> None:
     swarm.at(now + swarm.vary(swarm.profile.starting), "process", task.id)
 
 
-def _assign(swarm: Swarm, task: Task, now: float) -> None:
-    node = _place(swarm, task)
-    if node is None:
-        error = f"no suitable node (scheduling constraints not satisfied on {len(swarm.nodes)} nodes)"
-        if task.err != error:
-            _move(swarm, task, "pending", "pending task scheduling", now, err=error)
-        swarm.at(now + 0.5, "step", task.id)
-        return
+def _address(swarm: Swarm, task: Task, now: float) -> None:
+    """A task has its addresses before it has a node."""
     places: list[Attachment] = []
     for network in networks_of(swarm, task):
         place = swarm.take(network.id)
@@ -66,17 +59,21 @@ def _assign(swarm: Swarm, task: Task, now: float) -> None:
             swarm.at(now + 0.1, "step", task.id)  # the subnet is full: wait until an address is let go
             return
         places.append(place)
-    swarm.truth(task.id).address = places[-1].address if places else node.address
-    _move(
-        swarm,
-        task,
-        "assigned",
-        "scheduler assigned task to node",
-        now,
-        node_id=node.id,
-        attachments=tuple(places),
-        err="",
-    )
+    _move(swarm, task, "pending", "pending task scheduling", now, attachments=tuple(places))
+    swarm.at(now + swarm.vary(swarm.profile.assigned), "step", task.id)
+
+
+def _assign(swarm: Swarm, task: Task, now: float) -> None:
+    node = _place(swarm, task)
+    if node is None:
+        error = f"no suitable node (scheduling constraints not satisfied on {len(swarm.nodes)} nodes)"
+        if task.err != error:
+            _move(swarm, task, "pending", "pending task scheduling", now, err=error)
+        swarm.at(now + 0.5, "step", task.id)
+        return
+    swarm.truth(task.id).address = task.attachments[-1].address if task.attachments else node.address
+    assigned = _move(swarm, task, "assigned", "scheduler assigned task to node", now, node_id=node.id, err="")
+    swarm.attach(assigned, now)
     swarm.at(now + swarm.vary(swarm.profile.preparing), "step", task.id)
 
 
@@ -170,10 +167,12 @@ def want(swarm: Swarm, task: Task, desired: str, now: float) -> None:
         truth.desired_off = now
     task = swarm.put_task(msgspec.structs.replace(task, desired=desired), now)
     if task.ended:
-        swarm.at(now, "reap", task.id)
+        swarm.at(now + swarm.profile.reaped, "reap", task.id)
     elif ORDER[task.state] < ORDER["assigned"]:
-        _move(swarm, task, "shutdown", "shutdown", now)
-        swarm.at(now, "reap", task.id)
+        # One that is to be removed and was nowhere yet goes as it is.
+        if desired != "remove":
+            _move(swarm, task, "shutdown", "shutdown", now)
+        swarm.at(now + swarm.profile.reaped, "reap", task.id)
     elif truth.sigterm is None and not task.forever:
         overlay = bool(task.attachments)
         delay = swarm.profile.sigterm_overlay if overlay else swarm.profile.sigterm_plain
@@ -248,15 +247,18 @@ def exit_seen(swarm: Swarm, task_id: str, now: float) -> None:
     else:
         state, message, err = "complete", "finished", ""
     ended = _move(swarm, task, state, message, now, err=err)
-    swarm.release(ended)
+    swarm.release(ended, now)
+    fresh = swarm.tasks.get(swarm.replaces.pop(task_id, ""))
+    if fresh is not None:
+        release_start(swarm, fresh, now)
     if ended.desired == "remove":
-        swarm.at(now, "reap", task_id)
+        swarm.at(now + swarm.profile.reaped, "reap", task_id)
 
 
-def reap(swarm: Swarm, task_id: str, now: float) -> None:  # noqa: ARG001 - every step of the agenda takes the time
+def reap(swarm: Swarm, task_id: str, now: float) -> None:
     """A task that was to be removed and is over leaves the API."""
     task = swarm.tasks.get(task_id)
-    if task is not None and task.ended:
-        swarm.release(task)
+    if task is not None and (task.ended or (task.desired == "remove" and ORDER[task.state] < ORDER["assigned"])):
+        swarm.release(task, now)
         if task.desired == "remove":
             swarm.drop_task(task_id)

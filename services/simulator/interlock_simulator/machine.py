@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from interlock_simulator import lifecycle, orchestrator, rolling
+from interlock_simulator import changes, lifecycle, orchestrator, rolling
 from interlock_simulator.swarm import Swarm
 from interlock_simulator.values import Blackhole, Effect, Kill
 
@@ -70,6 +70,8 @@ _STEPS: dict[str, Callable[[Swarm, str, float], None]] = {
     "exit_seen": lifecycle.exit_seen,
     "reap": lifecycle.reap,
     "turn": _turn,
+    "allocate": changes.allocate,
+    "network_allocated": changes.network_allocated,
     "rollout": _rollout,
     "node_down": _node_down,
     "node_ready": _node_ready,

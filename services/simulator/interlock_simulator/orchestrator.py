@@ -124,9 +124,12 @@ def _replace_ended(swarm: Swarm, service: Service, now: float) -> None:
             continue
         swarm.restarts[service.id, task.key] += 1
         fresh = create(swarm, service, task.key, now, desired="ready")
-        policy = service.template.get("RestartPolicy") or {}
-        delay = policy["Delay"] / _NS if policy.get("Delay") is not None else swarm.profile.restart_delay
-        swarm.at(now + delay, "turn", fresh.id)
+        swarm.at(now + _restart_delay(swarm, service), "turn", fresh.id)
+
+
+def _restart_delay(swarm: Swarm, service: Service) -> float:
+    policy = service.template.get("RestartPolicy") or {}
+    return policy["Delay"] / _NS if policy.get("Delay") is not None else swarm.profile.restart_delay
 
 
 def _forget(swarm: Swarm, service_id: str) -> None:
@@ -140,10 +143,25 @@ def _forget(swarm: Swarm, service_id: str) -> None:
 
 
 def evacuate(swarm: Swarm, node_id: str, now: float, *, lost: bool) -> None:
-    """A node is drained (its tasks stop as usual) or lost (they keep their last state, nobody hears from them)."""
+    """A node is drained (its tasks stop as usual) or lost (they keep their last state, nobody hears from them).
+
+    What replaces a task of a drained node starts when that one is over; of a lost node, after the restart delay.
+    """
     for task in list(swarm.tasks.values()):
         if task.node_id != node_id or task.ended:
             continue
         seen = swarm.put_task(msgspec.structs.replace(task, forever=True), now) if lost else task
         if ORDER[seen.desired] < ORDER["shutdown"]:
             lifecycle.want(swarm, seen, "shutdown", now)
+            _replace_elsewhere(swarm, seen, now, lost=lost)
+
+
+def _replace_elsewhere(swarm: Swarm, old: Task, now: float, *, lost: bool) -> None:
+    service = swarm.services.get(old.service_id)
+    if service is None or not old.slot or slots(swarm, service.id).get(old.key):
+        return
+    fresh = create(swarm, service, old.key, now, desired="ready")
+    if lost:
+        swarm.at(now + _restart_delay(swarm, service), "turn", fresh.id)
+    else:
+        swarm.replaces[old.id] = fresh.id

@@ -12,6 +12,8 @@ import msgspec
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Delays in seconds. `jitter` is the share by which each start delay varies, drawn from the seeded random."""
 
+    allocated: float
+    """From a service's or network's creation to its addresses and ports; an event tells of them."""
     pending: float
     assigned: float
     preparing: float
@@ -28,6 +30,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     exit_seen: float
     """From the end of the process to the task's last state in the API."""
     crash_seen: float
+    reaped: float
+    """From `remove` and its end to a task's absence from the API."""
     restart_delay: float
     monitor: float
     """How long an update watches a new task when the service does not say."""
@@ -38,6 +42,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 REAL = Profile(
+    allocated=0.015,
     pending=0.03,
     assigned=0.04,
     preparing=0.03,
@@ -49,7 +54,8 @@ REAL = Profile(
     sigterm_overlay=3.15,
     exit_seen=0.15,
     crash_seen=0.13,
-    restart_delay=0.5,
+    reaped=0.15,
+    restart_delay=5.0,
     monitor=5.0,
     node_down=10.1,
     node_up=1.0,
@@ -57,6 +63,7 @@ REAL = Profile(
 )
 
 FAST = Profile(
+    allocated=0.002,
     pending=0.005,
     assigned=0.005,
     preparing=0.005,
@@ -68,6 +75,7 @@ FAST = Profile(
     sigterm_overlay=0.6,
     exit_seen=0.02,
     crash_seen=0.03,
+    reaped=0.01,
     restart_delay=0.05,
     monitor=0.2,
     node_down=0.5,

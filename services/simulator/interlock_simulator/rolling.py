@@ -89,7 +89,9 @@ def _replace(swarm: Swarm, service: Service, rollout: Rollout, key: str, now: fl
     fresh = next((task for task in tasks if not orchestrator.is_dirty(service, task)), None)
     start_first = _order(service, rollout) == "start-first" and service.replicas is not None
     if fresh is None:
-        fresh = orchestrator.create(swarm, service, key, now, desired="running" if start_first else "ready")
+        fresh = orchestrator.create(swarm, service, key, now, desired="ready")
+        if start_first:
+            swarm.at(now + swarm.profile.allocated, "turn", fresh.id)
     rollout.replacing[key] = fresh.id
     if not start_first:
         for task in old:

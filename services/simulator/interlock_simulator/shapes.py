@@ -131,7 +131,7 @@ def task(one: Task, networks: dict[str, msgspec.Raw]) -> Json:
         status["Err"] = one.err
     if one.container_id:
         status["ContainerStatus"] = {"ContainerID": one.container_id, "PID": one.pid, "ExitCode": one.exit_code}
-    status["PortStatus"] = {}
+    status["PortStatus"] = {"Ports": ports} if (ports := _host_ports(one)) else {}
     body: Json = {
         "ID": one.id,
         "Version": {"Index": one.index},
@@ -151,6 +151,13 @@ def task(one: Task, networks: dict[str, msgspec.Raw]) -> Json:
     if places:
         body["NetworksAttachments"] = [{"Network": networks[p.network_id], "Addresses": [_cidr(p)]} for p in places]
     return body
+
+
+def _host_ports(one: Task) -> list[Json]:
+    """Ports of the node: Docker names each twice, for both families of addresses."""
+    found = [port for port in one.endpoint.get("Ports") or [] if port.get("PublishMode") == "host"]
+    asked = [{"Protocol": port.get("Protocol", "tcp"), **port} for port in found]
+    return [port for port in asked for _ in range(2)] if one.state == "running" else []
 
 
 class Encoded:

@@ -100,6 +100,10 @@ class Swarm:
         self.freed: dict[str, None] = {}
         """Tasks whose addresses were given back: what they still show may be another's by now."""
         self.dirty: dict[str, None] = {}
+        self.replaces: dict[str, str] = {}
+        """A task that still stops → the task that may start when it has."""
+        self.attached: dict[tuple[str, str], int] = defaultdict(int)
+        """(node, network) → tasks there: a node is attached to a network while there are any."""
         self.effects: list[Effect] = []
         self.index = 10
         self._agenda: list[tuple[float, int, str, str]] = []
@@ -172,7 +176,7 @@ class Swarm:
         """The task is no more in the API; its truth stays."""
         task = self.tasks.pop(task_id)
         self._count(task, -1)
-        self.release(task)
+        self.release(task, task.updated)
         del self.freed[task_id]
         self.of_service[task.service_id].pop(task_id, None)
         if not self.of_service[task.service_id]:
@@ -209,7 +213,21 @@ class Swarm:
         address = subnet.take()
         return None if address is None else Attachment(network_id, address, subnet.prefix)
 
-    def release(self, task: Task) -> None:
+    def attach(self, task: Task, now: float) -> None:
+        """The task has come to a node. The first one of a network there changes the node, as an event tells."""
+        for place in task.attachments:
+            self.attached[task.node_id, place.network_id] += 1
+            if self.attached[task.node_id, place.network_id] == 1:
+                self._node_changed(task.node_id, place.network_id, now)
+
+    def _node_changed(self, node_id: str, network_id: str, now: float) -> None:
+        # Every node is on the ingress network anyway.
+        network = self.networks.get(network_id)
+        if network is None or not network.ingress:
+            node = self.put_node(self.nodes[node_id], now)
+            self.event("node", "update", node.id, node.hostname, now)
+
+    def release(self, task: Task, now: float) -> None:
         """Frees the task's addresses for others. It goes on showing them, as Docker's dead tasks do; again
         is no harm."""
         if task.id in self.freed:
@@ -218,3 +236,7 @@ class Swarm:
         for place in task.attachments:
             if place.network_id in self.subnets:
                 self.subnets[place.network_id].give_back(place.address)
+            if task.node_id:
+                self.attached[task.node_id, place.network_id] -= 1
+                if not self.attached[task.node_id, place.network_id]:
+                    self._node_changed(task.node_id, place.network_id, now)

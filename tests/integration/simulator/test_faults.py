@@ -158,7 +158,7 @@ def test_events_vanish_silently(sim: SimulatorClient) -> None:
 
 def test_the_ring_holds_256_events_and_tasks_make_none(sim: SimulatorClient) -> None:
     began = time.time() - 1
-    sim.create_service("noisy", replicas=2, networks=["web"])
+    sim.create_service("noisy", replicas=2)
     sim.wait_converged("noisy", 10)
     for number in range(300):
         sim.set_labels("noisy", {"n": str(number)})

@@ -93,7 +93,7 @@ def test_an_address_is_never_two_tasks_at_once_and_a_full_subnet_waits() -> None
     shop = lab.service(replicas=6, overlay=False, TaskTemplate=template, EndpointSpec={"Mode": "dnsrr"})
     lab.go(2)
     assert len(lab.running(shop)) == 5
-    assert [task.state for task in lab.tasks(shop)].count("pending") == 1
+    assert [task.state for task in lab.tasks(shop)].count("new") == 1
     lifecycle.crash(lab.swarm, lab.running(shop)[0].id, lab.now)
     lab.go(3)
     places = [task.attachments[0].address for task in lab.running(shop)]
@@ -103,7 +103,7 @@ def test_an_address_is_never_two_tasks_at_once_and_a_full_subnet_waits() -> None
 
 def test_a_crash_is_seen_late_makes_no_event_and_is_replaced() -> None:
     lab = Clocked()
-    shop = lab.service(replicas=2)
+    shop = lab.service(replicas=2, overlay=False)
     lab.go(2)
     events = lab.swarm.ring.last_number
     victim = lab.running(shop)[0]
@@ -113,6 +113,9 @@ def test_a_crash_is_seen_late_makes_no_event_and_is_replaced() -> None:
     lab.go(0.2)
     assert lab.swarm.tasks[victim.id].state == "failed"
     assert lab.swarm.tasks[victim.id].desired == "shutdown"
+    # Docker waits five seconds before it starts the next.
+    lab.go(4.5)
+    assert len(lab.running(shop)) == 1
     lab.go(2)
     assert len(lab.running(shop)) == 2
     assert {task.slot for task in lab.running(shop)} == {1, 2}
@@ -165,6 +168,7 @@ def test_a_lost_node_s_tasks_keep_their_state_and_are_replaced_elsewhere() -> No
     assert lab.swarm.nodes[lost.id].state == "down"
     orphan = next(task for task in lab.tasks(shop) if task.node_id == lost.id)
     assert (orphan.state, orphan.desired) == ("running", "shutdown")
+    lab.go(5)
     assert len(lab.running(shop)) == 2
     machine.return_node(lab.swarm, lost.id, lab.now)
     lab.go(5)
@@ -172,17 +176,42 @@ def test_a_lost_node_s_tasks_keep_their_state_and_are_replaced_elsewhere() -> No
     assert lab.swarm.tasks[orphan.id].state == "shutdown"
 
 
-def test_drain_moves_tasks_and_says_so_in_one_node_event() -> None:
+def test_drain_moves_tasks_when_they_are_over_and_says_so_in_one_node_event() -> None:
     lab = Clocked(nodes=2)
     shop = lab.service(replicas=4)
     lab.go(2)
     node = next(iter(lab.swarm.nodes.values()))
     changes.update_node(lab.swarm, node.id, node.index, {**node.spec, "Availability": "drain"}, lab.now)
-    lab.go(6)
+    lab.go(2)
+    waiting = [task for task in lab.tasks(shop) if task.desired == "ready"]
+    assert [task.state for task in waiting] == ["ready", "ready"]
+    lab.go(4)
     assert {task.node_id for task in lab.running(shop)} == set(lab.swarm.nodes) - {node.id}
     assert len(lab.running(shop)) == 4
-    last = lab.swarm.ring.since(0)[-1]
-    assert last.attributes["availability.new"] == "drain"
+    said = [event.attributes for event in lab.swarm.ring.since(0) if "availability.new" in event.attributes]
+    assert [attributes["availability.new"] for attributes in said] == ["drain"]
+
+
+def test_a_node_is_changed_by_the_first_and_the_last_task_on_a_network() -> None:
+    lab = Clocked(nodes=1)
+    [node] = lab.swarm.nodes.values()
+    shop = lab.service(replicas=3)
+    lab.go(2)
+    changes.remove_service(lab.swarm, shop, lab.now)
+    lab.go(6)
+    events = [event for event in lab.swarm.ring.since(0) if (event.kind, event.action) == ("node", "update")]
+    assert [event.attributes for event in events] == [{"name": node.hostname}] * 2
+    assert not lab.swarm.tasks
+
+
+def test_addresses_of_a_service_come_after_it_with_an_event_of_their_own() -> None:
+    lab = Clocked()
+    shop = lab.service()
+    assert lab.swarm.services[shop].vips == ()
+    lab.go(1)
+    assert lab.swarm.services[shop].vips
+    events = [event.action for event in lab.swarm.ring.since(0) if event.object_id == shop]
+    assert events == ["create", "update"]
 
 
 def test_an_update_with_an_old_version_is_out_of_sequence() -> None:

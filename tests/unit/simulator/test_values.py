@@ -122,6 +122,29 @@ def test_the_task_s_json_has_docker_s_fields() -> None:
     assert body["UpdatedAt"].endswith("Z")
 
 
+def test_ports_of_the_node_are_told_by_the_running_task_for_each_family() -> None:
+    lab = Clocked()
+    port = {"Protocol": "tcp", "TargetPort": 80, "PublishedPort": 8088, "PublishMode": "host"}
+    shop = lab.service(replicas=1, EndpointSpec={"Ports": [port]}, overlay=False)
+    [task] = lab.tasks(shop)
+    assert shapes.task(task, {})["Status"]["PortStatus"] == {}
+    lab.go(2)
+    [task] = lab.running(shop)
+    assert shapes.task(task, {})["Status"]["PortStatus"] == {"Ports": [port, port]}
+    assert "Networks" not in lab.swarm.services[shop].template
+
+
+def test_a_taken_port_names_who_has_it() -> None:
+    lab = Clocked()
+    shop = lab.service(EndpointSpec={"Ports": [{"TargetPort": 80, "PublishedPort": 30080}]})
+    words = (
+        rf"port '30080' is already in use by service '{lab.swarm.services[shop].name}' \({shop}\) as an ingress port"
+    )
+    # At once: before the service has been given its port.
+    with pytest.raises(Refused, match=words):
+        lab.service(name="other", EndpointSpec={"Ports": [{"TargetPort": 81, "PublishedPort": 30080}]})
+
+
 def test_a_listing_encodes_only_what_changed() -> None:
     lab = Clocked()
     shop = lab.service(replicas=2)

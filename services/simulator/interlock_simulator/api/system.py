@@ -149,7 +149,8 @@ async def empty(request: web.Request) -> web.Response:
 async def events(request: web.Request) -> web.StreamResponse:
     """GET /events?since=&until=&filters="""
     engine = engine_of(request)
-    chosen = filters.parse(request.query.get("filters"), _EVENT)
+    # An unknown filter of events is ignored, of all things.
+    chosen = {key: values for key, values in filters.parse(request.query.get("filters"), None).items() if key in _EVENT}
     try:
         since = instant(request.query["since"]) if request.query.get("since") else None
         until = instant(request.query["until"]) if request.query.get("until") else None
