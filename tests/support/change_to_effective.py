@@ -131,7 +131,8 @@ def table(title: str, rounds: Sequence[Round]) -> None:
     """Prints it, with a row for each part that any round has."""
     print(f"\n| {title} | median | min | max | n |\n|---|---|---|---|---|")
     print(row("**running to effective**", [r.total for r in rounds]))
-    for label in dict.fromkeys(label for r in rounds for label in r.parts):
+    # In their order: a round may lack the times of some.
+    for label in dict.fromkeys(label for r in sorted(rounds, key=lambda r: -len(r.parts)) for label in r.parts):
         print(row(label, [r.parts[label] for r in rounds if label in r.parts]))
 
 
