@@ -16,7 +16,7 @@ from support.swarm.images import Images
 from support.swarm.lab import Swarm
 from support.swarm.stack import Stack
 
-pytestmark = [pytest.mark.swarm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.swarm, pytest.mark.timeout(600)]
 # A second network for the proxy, as deploy/README.md tells an operator to add it.
 MORE_NETWORKS = """
 version: "3.8"

@@ -15,7 +15,7 @@ from support.swarm.images import Images
 from support.swarm.lab import Swarm
 from support.swarm.stack import Stack
 
-pytestmark = [pytest.mark.swarm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.swarm, pytest.mark.timeout(600)]
 HOSTS = [f"h{number}.test" for number in range(12)]
 
 

@@ -25,7 +25,7 @@ from support.swarm.images import BACKEND
 from support.swarm.lab import Swarm
 from support.swarm.likeness import Json, Subject, Told, tell
 
-pytestmark = [pytest.mark.swarm, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.swarm, pytest.mark.timeout(600)]
 
 FORMS = (
     ("time", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z"),

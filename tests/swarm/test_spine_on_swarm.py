@@ -7,7 +7,7 @@ import pytest
 from support.swarm.commands import until
 from support.swarm.product import Product
 
-pytestmark = [pytest.mark.swarm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.swarm, pytest.mark.timeout(600)]
 
 
 def test_a_service_comes_changes_and_goes(product: Product) -> None:

@@ -8,7 +8,7 @@ from support.swarm.commands import until
 from support.swarm.product import Product
 from support.swarm.stale import Asking, addresses, hears, kill_proxy, service_on_small, small_network, start_proxy
 
-pytestmark = [pytest.mark.swarm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.swarm, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ own are built from deploy/Dockerfile. Made once for a test session, on the first
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,6 +14,7 @@ from support.house import ROOT
 from support.swarm import rootfs
 from support.swarm.lab import Swarm
 from support.swarm.node import Node
+from support.swarm.quiet import alone
 
 PYTHON = "il-lab/python:1"
 BACKEND = "il-lab/backend:1"
@@ -44,14 +44,13 @@ class Images:
     def _provide(self, swarm: Swarm, name: str, tags: list[str], make: object) -> None:
         self._folder.mkdir(exist_ok=True)
         archive = self._folder / f"{name}.tar"
-        with (self._folder / f"{name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with alone():
             if not archive.exists():
                 assert callable(make)
                 builder = swarm.manager()
                 make(builder)
                 builder.docker("save", "-o", archive, *tags)
-        swarm.load(archive)
+            swarm.load(archive)
 
     def _make_basic(self, builder: Node) -> None:
         archive = self._folder / "python.tar"

@@ -15,6 +15,7 @@ from support.swarm.cables import Cables, within
 from support.swarm.cgroups import Group
 from support.swarm.commands import run, until
 from support.swarm.node import Node
+from support.swarm.quiet import alone
 
 
 class Swarm:
@@ -38,8 +39,9 @@ class Swarm:
             # Number 0 is nobody's: clients are there, who reach the nodes as the world does.
             for number in (0, *self.nodes):
                 self._cables.lay(number)
-            together(Node.start, self.nodes.values())
-            self._form()
+            with alone():
+                together(Node.start, self.nodes.values())
+                self._form()
         except BaseException:
             self.remove()
             raise

@@ -28,6 +28,7 @@ from support.swarm.cables import within
 from support.swarm.commands import run, until
 from support.swarm.lab import Swarm
 from support.swarm.node import Node
+from support.swarm.quiet import alone
 
 NETWORK = "web"
 PORT = 8000
@@ -130,12 +131,13 @@ class Product:
     def load(self, hosts: list[str], rate: float = 200) -> Iterator[Load]:
         """A load from within the proxy's network, which a new thread has from the one that starts it."""
         load = Load(hosts, port=PORT, rate=rate)
-        with within(Path(self._gate[1].removeprefix("--net="))):
-            load.start()
-        try:
-            yield load
-        finally:
-            load.stop()
+        with alone():
+            with within(Path(self._gate[1].removeprefix("--net="))):
+                load.start()
+            try:
+                yield load
+            finally:
+                load.stop()
 
     def status(self) -> view.StatusView:
         return view.status(self.bus)

@@ -27,6 +27,7 @@ from support.swarm import images
 from support.swarm.commands import run, until
 from support.swarm.lab import Swarm
 from support.swarm.node import Node
+from support.swarm.quiet import alone
 
 NAME = "interlock"
 NETWORK = "web"
@@ -172,12 +173,13 @@ class Stack:
     def load(self, hosts: list[str], *, rate: float = 200, node: int | None = None) -> Iterator[Load]:
         """A load from where clients are."""
         load = Load(hosts, port=PORT, address=self.swarm.nodes[node or self.node].address, rate=rate)
-        with self.swarm.among_clients():
-            load.start()
-        try:
-            yield load
-        finally:
-            load.stop()
+        with alone():
+            with self.swarm.among_clients():
+                load.start()
+            try:
+                yield load
+            finally:
+                load.stop()
 
     # The installation
 
