@@ -85,7 +85,8 @@ class Churn:
             "slow": {"delay": 0.4},
             "slow_listing": {"delay": 1.0},
         }
-        self.sim.fault(kind, seconds=self.draw.uniform(0.5, 4.0), **options.get(kind, {}))
+        # Who cannot ask Docker for longer than the two seconds that Swarm guarantees misses a task's end, whoever it is.
+        self.sim.fault(kind, seconds=self.draw.uniform(0.5, 1.5), **options.get(kind, {}))
 
     def leader_change(self) -> None:
         self.sim.nodes_unknown(self.draw.uniform(1.0, 4.0))
