@@ -85,7 +85,7 @@ class Churn:
             "slow": {"delay": 0.4},
             "slow_listing": {"delay": 1.0},
         }
-        # Who cannot ask Docker for longer than the two seconds that Swarm guarantees misses a task's end, whoever it is.
+        # Who cannot ask Docker for longer than the two seconds that Swarm guarantees misses the end of a task.
         self.sim.fault(kind, seconds=self.draw.uniform(0.5, 1.5), **options.get(kind, {}))
 
     def leader_change(self) -> None:
