@@ -195,6 +195,7 @@ class Stack:
 
     def interlock(self, *words: str) -> str:
         """What `interlock …` prints, with the settings of a planner's container, or the operator's."""
+        until(lambda: self.containers("planner"), 60, "a planner runs", every=0.5)
         node, id_ = self.containers("planner")[0]
         as_operator = ("--bus", self._operator.read_text().strip()) if self._operator else ()
         return node.docker("exec", id_, "interlock", *words, *as_operator)
