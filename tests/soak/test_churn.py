@@ -100,6 +100,18 @@ class Churn:
         self.pipeline.start(name)
 
 
+def docker_answers(sim: SimulatorClient) -> None:
+    """Waits until a Docker that was made to refuse connections listens again."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            sim.service(SERVICES[0])
+            return
+        except InterlockError:
+            assert time.monotonic() < deadline, "Docker does not come back"
+            time.sleep(0.05)
+
+
 def test_nothing_fails_and_everything_converges(tmp_path: Path) -> None:
     print(f"SOAK_SEED={SEED} SOAK_MINUTES={MINUTES:g} SOAK_RATE={RATE:g}")
     with Pipeline(tmp_path, profile="real", watchers=2, planners=2) as pipeline:
@@ -117,6 +129,7 @@ def test_nothing_fails_and_everything_converges(tmp_path: Path) -> None:
                     churn.done["refused by a faulty Docker"] += 1
                 time.sleep(churn.draw.uniform(0.2, 3.0))
             pipeline.sim.clear()
+            docker_answers(pipeline.sim)
             pipeline.wait_effective(*SERVICES, timeout=180)
             time.sleep(2)
         report = load.report()
