@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,7 @@ import pytest
 from support.swarm import images
 from support.swarm.commands import run, until
 from support.swarm.images import Images
-from support.swarm.lab import Swarm
-from support.swarm.stack import Stack
+from support.swarm.stack import Stack, single
 
 pytestmark = [pytest.mark.swarm, pytest.mark.timeout(600)]
 # A second network for the proxy, as deploy/README.md tells an operator to add it.
@@ -32,12 +30,9 @@ FIVE = ("x-request-id", "x-proxy-id", "x-server-info", "x-upstream-addr", "x-ups
 def stack(store: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     more = tmp_path_factory.mktemp("stack") / "more.yml"
     more.write_text(MORE_NETWORKS)
-    with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), nodes=2) as swarm:
-        store.product(swarm)
-        with Stack(swarm, "single.yml", more) as running:
-            running.wait_healthy("proxy")
-            running.wait_healthy("watcher")
-            yield running
+    with single(store, more, nodes=2) as running:
+        running.wait_healthy("watcher")
+        yield running
 
 
 @pytest.fixture(autouse=True)

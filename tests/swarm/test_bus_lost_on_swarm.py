@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from support.swarm.commands import until
 from support.swarm.images import Images
-from support.swarm.lab import Swarm
-from support.swarm.stack import Stack
+from support.swarm.stack import Stack, single
 
 pytestmark = [pytest.mark.swarm, pytest.mark.timeout(600)]
 HOSTS = [f"h{number}.test" for number in range(12)]
@@ -21,11 +18,8 @@ HOSTS = [f"h{number}.test" for number in range(12)]
 
 @pytest.fixture(scope="module")
 def stack(store: Images) -> Iterator[Stack]:
-    with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), nodes=1) as swarm:
-        store.product(swarm)
-        with Stack(swarm, "single.yml") as running:
-            running.wait_healthy("proxy")
-            yield running
+    with single(store, nodes=1) as running:
+        yield running
 
 
 def served(stack: Stack) -> list[str]:

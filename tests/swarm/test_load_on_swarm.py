@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +13,7 @@ from interlock.model.outcome import Outcome
 from interlock_demo.load import LoadReport
 from support.swarm.commands import until
 from support.swarm.images import Images
-from support.swarm.lab import Swarm
-from support.swarm.stack import Stack
+from support.swarm.stack import Stack, single
 
 pytestmark = [pytest.mark.swarm, pytest.mark.timeout(600)]
 CHANGES = int(os.environ.get("SWARM_CHANGES", "50"))
@@ -25,11 +22,8 @@ STEADY = ("shop", "blog", "wiki")
 
 @pytest.fixture(scope="module")
 def stack(store: Images) -> Iterator[Stack]:
-    with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), nodes=2) as swarm:
-        store.product(swarm)
-        with Stack(swarm, "single.yml") as running:
-            running.wait_healthy("proxy")
-            yield running
+    with single(store, nodes=2) as running:
+        yield running
 
 
 def judged(report: LoadReport, outcomes: list[Outcome], what: str) -> None:

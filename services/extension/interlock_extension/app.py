@@ -14,7 +14,7 @@ from interlock.bus.connection import Bus
 from interlock.errors import ConfigError
 from interlock.model.names import Cluster
 from interlock.model.outcome import Outcome
-from interlock.runtime import health
+from interlock.runtime.health import pulse
 from interlock.runtime.lifecycle import Lifecycle
 from interlock.runtime.logging import get_logger
 from interlock.runtime.metrics import Metrics, serve
@@ -22,14 +22,13 @@ from interlock_extension import registry, stalled
 from interlock_extension.confirm.loop import Confirmer
 from interlock_extension.confirm.resolver import Resolver, server_of
 from interlock_extension.delivery import pool
-from interlock_extension.delivery.files import LastGood
 from interlock_extension.drains import GUARANTEED_BUDGET, Ledger
+from interlock_extension.health import ProxyHealth
 from interlock_extension.herald import Herald
 from interlock_extension.intake import follow
 from interlock_extension.meters import Meters
 from interlock_extension.port import Settings
 from interlock_extension.probe import Prober
-from interlock_extension.standing import Standing
 from interlock_extension.worker import Worker
 
 _TO_END = 5.0
@@ -76,17 +75,12 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
     lifecycle.on_close("bus", bus.close)
     if options.metrics_addr:
         lifecycle.on_close("metrics", serve(options.metrics_addr, metrics).close)
-    if options.shared_state:
-        claim = pool.claim(options.state_dir, str(options.cluster))
-        state_dir, last_good, keep = claim.folder, claim.last_good, claim.keep
-        lifecycle.on_close("state", claim.close)
-    else:
-        state_dir, last_good = options.state_dir, LastGood(options.state_dir, str(options.cluster))
-        keep = _nothing
-        lifecycle.on_close("state", last_good.close)
+    take = pool.claim if options.shared_state else pool.own
+    claim = take(options.state_dir, str(options.cluster))
+    lifecycle.on_close("state", claim.close)
     renderer, control = registry.load(options.extension).open(
         Settings(
-            folder=state_dir / options.extension,
+            folder=claim.folder / options.extension,
             listen=options.listen,
             binary=options.binary,
             proxy_id=options.proxy_id,
@@ -106,7 +100,7 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
     worker = Worker(
         renderer=renderer,
         control=control,
-        last_good=last_good,
+        last_good=claim.last_good,
         herald=herald,
         meters=Meters(metrics),
         watch=prober.watch,
@@ -114,12 +108,12 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
         ledger=Ledger(options.drain_budget),
         stop_timeout=None if options.keep_proxy else options.stop_timeout,
         confirmer=confirmer,
-        keep=keep,
+        keep=claim.keep,
     )
     stop = lifecycle.stop
     # Before the worker writes it: what was last good before us must not be gone back on.
-    newest = last_good.version()
-    lifecycle.spawn("worker", lambda: worker.run(stop), patience=options.stop_timeout + _TO_END)
+    newest = claim.last_good.version()
+    lifecycle.spawn("worker", lambda: worker.run(stop), join_timeout=options.stop_timeout + _TO_END)
     lifecycle.spawn("prober", lambda: prober.run(worker.probed, stop))
     lifecycle.spawn("stalled", lambda: stalled.follow(worker.stalled, stop))
     lifecycle.spawn("intake", lambda: follow(bus, options.cluster, worker.tell, stop, newest=newest))
@@ -127,8 +121,8 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
         told = confirmer
         lifecycle.spawn("confirmer", lambda: told.run(worker.tell, stop))
     lifecycle.spawn("herald", lambda: herald.run(stop))
-    standing = Standing(herald, control.witness, lambda: worker.alive_at)
-    lifecycle.spawn("health", lambda: health.pulse(standing.state, stop), once=True)
+    proxy_health = ProxyHealth(herald, control.witness, lambda: worker.alive_at)
+    lifecycle.spawn("health", lambda: pulse(proxy_health.state, stop), once=True)
     get_logger(service="extension").info(
         "serving", cluster=str(options.cluster), proxy=options.proxy_id, listen=list(options.listen)
     )
@@ -138,10 +132,6 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
             why="--dns off" if options.dns else "the first name server here is not Docker's, 127.0.0.11; see --dns",
         )
     return worker
-
-
-def _nothing() -> None:
-    """There is no claim to keep."""
 
 
 def server_info() -> str:

@@ -23,7 +23,7 @@ from interlock.model.version import Version
 from interlock.wire.fields import HOST, UPSTREAM, Refused, read_delta, read_plan
 from interlock.wire.trail import Cause, Trail
 from interlock_extension.desired import Desired, Touched
-from interlock_extension.watcher_watch import WatcherWatch
+from interlock_extension.watcher_liveness import WatcherLiveness
 
 _POLL = 0.5
 _AGAIN = 0.2
@@ -37,9 +37,9 @@ class Lost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a watcher acts for the region and has Docker before it: `silent` says why not, empty where one does."""
+    """Whether a watcher acts for the region and has Docker before it: `why` not, empty where one does."""
 
-    silent: str = ""
+    why: str = ""
 
 
 class News(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,14 +59,14 @@ def follow(
 ) -> None:
     """Tell all news of the cluster's plan, and of its watcher, until stop. `newest`: the version that was last good."""
     follower = Follower(bus, [keys.plan(cluster)], newest=newest)
-    watch = WatcherWatch(bus, cluster.region)
+    watcher = WatcherLiveness(bus, cluster.region)
     while not stop.is_set():
         try:
             for _, update in follower.poll(_POLL):
                 tell(News(at=time.time(), update=update))
-            unwatched = watch.look()
+            unwatched = watcher.look()
             if unwatched is not None:
-                tell(Watched(silent=unwatched))
+                tell(Watched(why=unwatched))
         except BusError as error:
             tell(Lost(at=time.time(), reason=str(error)))
             stop.wait(_AGAIN)

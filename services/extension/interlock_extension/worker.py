@@ -79,7 +79,7 @@ class Worker:
         forget: Callable[[frozenset[Key]], None],
         ledger: Ledger,
         confirmer: Confirmer | None = None,
-        keep: Callable[[], None] = lambda: None,
+        keep: Callable[[], None],
         stop_timeout: float | None = 3.0,
     ) -> None:
         self._control = control
@@ -250,7 +250,7 @@ class Worker:
                 else:
                     self._absorb_change(change)
             case Watched():
-                self._intake.unwatched = event.silent
+                self._intake.unwatched = event.why
             case Probed():
                 self._absorb_probe(event)
             case Ruling():

@@ -49,14 +49,14 @@ class Lifecycle:
         self._watch.start()
 
     def spawn(
-        self, name: str, target: Callable[[], None], *, once: bool = False, patience: float = _JOIN
+        self, name: str, target: Callable[[], None], *, once: bool = False, join_timeout: float = _JOIN
     ) -> threading.Thread:
         """Start a supervised daemon thread. An exception, or a return before stop unless `once`, is a failure.
 
-        `patience`: seconds after stop that it may take to end.
+        `join_timeout`: seconds after stop that it may take to end.
         """
         thread = threading.Thread(target=self._supervised, args=(name, target, once), name=name, daemon=True)
-        self._threads.append((thread, patience))
+        self._threads.append((thread, join_timeout))
         thread.start()
         return thread
 
@@ -85,8 +85,8 @@ class Lifecycle:
         while self._stoppers:
             self._guarded("an interrupt", self._stoppers.pop())
         began = time.monotonic()
-        for thread, patience in self._threads:
-            thread.join(max(0.0, began + patience - time.monotonic()))
+        for thread, join_timeout in self._threads:
+            thread.join(max(0.0, began + join_timeout - time.monotonic()))
             if thread.is_alive():
                 self._log.warning("a thread did not stop", thread=thread.name)
         self._threads.clear()

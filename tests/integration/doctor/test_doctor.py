@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,22 +21,6 @@ from support.simulator import running_simulator
 from support.watcher_lab import BusView, running_watcher
 
 Found = dict[str, dict[str, str]]
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    folder = Path(tempfile.mkdtemp(prefix="bus"))
-    running = Server(valkey_binary(), folder).start()
-    yield running
-    running.stop()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
-def sim(tmp_path: Path) -> Iterator[SimulatorClient]:
-    with running_simulator(tmp_path) as client:
-        client.create_network("web")
-        yield client
 
 
 def doctor(*arguments: str, status: int | None = None) -> Found:

@@ -13,8 +13,8 @@ from interlock.inspection.view import WATCHER
 from interlock.model.region import WatcherStatus
 from interlock.model.routing import Endpoint
 from interlock.wire import codec
-from interlock_extension import watcher_watch
-from interlock_extension.watcher_watch import WatcherWatch
+from interlock_extension import watcher_liveness
+from interlock_extension.watcher_liveness import WatcherLiveness
 from support.dns_server import DnsServer
 from support.extension_lab import TOKEN, WorkerLab
 from support.nginx_lab import Backend, ask, endpoint, free_port, status_of, until
@@ -174,8 +174,8 @@ def test_who_cannot_be_reached_is_told(lab: WorkerLab) -> None:
 
 
 def test_whether_a_watcher_acts(lab: WorkerLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watcher_watch, "_EVERY", 0.0)
-    env, watch = RegionEnv(lab.bus, "test"), WatcherWatch(lab.bus, "test")
+    monkeypatch.setattr(watcher_liveness, "_EVERY", 0.0)
+    env, watch = RegionEnv(lab.bus, "test"), WatcherLiveness(lab.bus, "test")
 
     def write(**status: object) -> None:
         data = codec.encode("watcher", WatcherStatus(owner="w", **status))
@@ -190,4 +190,4 @@ def test_whether_a_watcher_acts(lab: WorkerLab, monkeypatch: pytest.MonkeyPatch)
     env.write({WATCHER: b"no frame"}, TOKEN)
     assert watch.look() == "no watcher acts"
     write(at=lab.bus.server_time() - 11)
-    assert WatcherWatch(lab.bus, "test").look() == "no watcher acts"
+    assert WatcherLiveness(lab.bus, "test").look() == "no watcher acts"

@@ -28,18 +28,18 @@ from support.swarm.cables import within
 from support.swarm.commands import run, until
 from support.swarm.lab import Swarm
 from support.swarm.node import Node
+from support.swarm.operator import NETWORK, Operator
 from support.swarm.quiet import alone
 
-NETWORK = "web"
 PORT = 8000
 _PROGRAMS = Path(sys.executable).parent
 
 
-class Product:
+class Product(Operator):
     """A bus, a watcher, a planner, and a worker with its nginx beside an attachable container on the overlay `web`."""
 
     def __init__(self, swarm: Swarm, tmp_path: Path) -> None:
-        self.swarm = swarm
+        super().__init__(swarm)
         self._folder = tmp_path
         self._bus = EmbeddedServer.start(swarm.folder / "bus")
         self.bus = Bus.connect(self._bus.url, name="test")
@@ -86,24 +86,6 @@ class Product:
             self._processes[program] = subprocess.Popen(
                 [*(before or []), str(_PROGRAMS / program), *options], stdout=log, stderr=log
             )
-
-    def service(self, name: str, *, replicas: int = 1, **labels: str) -> None:
-        """A service that answers at `<name>.test`, or as `labels` (without their prefix) say."""
-        chosen = {"hosts": f"{name}.test", "port": "8080", **labels}
-        words = [word for key, value in chosen.items() for word in ("--label", f"com.docker.lb.{key}={value}")]
-        self.swarm.docker(
-            "service", "create", "-d", "-q", "--no-resolve-image", "--name", name, "--replicas", str(replicas),
-            "--network", NETWORK, *words, images.BACKEND,
-        )  # fmt: skip
-
-    def update(self, name: str, *options: str) -> None:
-        """`docker service update`, without waiting for it."""
-        self.swarm.docker("service", "update", "-d", "-q", "--no-resolve-image", *options, name)
-
-    def settled(self, name: str) -> bool:
-        """Whether no update of the service is under way."""
-        said = self.swarm.docker("service", "inspect", "-f", "{{if .UpdateStatus}}{{.UpdateStatus.State}}{{end}}", name)
-        return said in {"", "completed"}
 
     def ask(self, host: str, path: str = "/") -> tuple[int, dict[str, str]]:
         """Status and what the backend said; empty where none did."""

@@ -12,7 +12,8 @@ node.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -23,14 +24,14 @@ from interlock.inspection.view import StatusView
 from interlock.model.outcome import Outcome
 from interlock_demo.load import Load
 from support.house import ROOT
-from support.swarm import images
 from support.swarm.commands import run, until
+from support.swarm.images import Images
 from support.swarm.lab import Swarm
 from support.swarm.node import Node
+from support.swarm.operator import NETWORK, Operator
 from support.swarm.quiet import alone
 
 NAME = "interlock"
-NETWORK = "web"
 PORT = 80
 
 
@@ -51,7 +52,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         return str(self.said.get("version", ""))
 
 
-class Stack:
+class Stack(Operator):
     """A stack of deploy/, on a Swarm that has the images. `node`: whose port 80 is asked unless told otherwise.
 
     `operator`: the file with the bus' URL for who only looks, where the bus has users.
@@ -65,7 +66,7 @@ class Stack:
         env: Mapping[str, str] | None = None,
         operator: Path | None = None,
     ) -> None:
-        self.swarm = swarm
+        super().__init__(swarm)
         self.node = node
         self._files = [ROOT / "deploy" / file for file in files]
         self._env = dict(env or {})
@@ -97,39 +98,6 @@ class Stack:
             said = manager.docker("service", "logs", "--raw", "--tail", "80", service, check=False, timeout=20)
             lines = [line for line in said.splitlines() if '" 200 ' not in line]
             print(f"\n=== {service} ===\n" + "\n".join(lines[-40:]))
-
-    # The operator's services
-
-    def docker(self, *words: str, check: bool = True) -> str:
-        return self.swarm.docker(*words, check=check)
-
-    def service(
-        self, name: str, *, replicas: int = 1, networks: Sequence[str] = (NETWORK,), options: Sequence[str] = (),
-        **labels: str,
-    ) -> None:  # fmt: skip
-        """A service that answers at `<name>.test`, or as `labels` (without their prefix) say; empty: not there."""
-        chosen = {"hosts": f"{name}.test", "port": "8080", **labels}
-        words = [f"--label=com.docker.lb.{key}={value}" for key, value in chosen.items() if value]
-        words += [f"--network={network}" for network in networks]
-        self.docker(
-            "service", "create", "-d", "-q", "--no-resolve-image", "--name", name, "--replicas", str(replicas),
-            *words, *options, images.BACKEND,
-        )  # fmt: skip
-
-    def update(self, name: str, *options: str) -> None:
-        """`docker service update`, without waiting for it."""
-        self.docker("service", "update", "-d", "-q", "--no-resolve-image", *options, name)
-
-    def scale(self, name: str, replicas: int) -> None:
-        self.docker("service", "scale", "-d", f"{name}={replicas}")
-
-    def remove(self, *names: str) -> None:
-        self.docker("service", "rm", *names)
-
-    def settled(self, name: str) -> bool:
-        """Whether no update of the service is under way."""
-        said = self.docker("service", "inspect", "-f", "{{if .UpdateStatus}}{{.UpdateStatus.State}}{{end}}", name)
-        return said in {"", "completed"}
 
     # Its clients
 
@@ -226,3 +194,13 @@ class Stack:
             return bool(found) and all(state == "healthy" for state, _ in found)
 
         until(healthy, timeout, f"{part} is healthy", every=0.5)
+
+
+@contextmanager
+def single(store: Images, *more: Path, nodes: int) -> Iterator[Stack]:
+    """deploy/single.yml (and more files) on a Swarm of its own, when its proxy is healthy."""
+    with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), nodes=nodes) as swarm:
+        store.product(swarm)
+        with Stack(swarm, "single.yml", *more) as stack:
+            stack.wait_healthy("proxy")
+            yield stack

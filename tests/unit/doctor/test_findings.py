@@ -17,7 +17,8 @@ from interlock.model.outcome import Denied, HostRejection, Outcome, Unreachable
 from interlock.model.problem import Problem
 from interlock.model.region import WatcherStatus
 from interlock.runtime.parts import Part
-from interlock_extension.nginx import checks
+from interlock_extension import checks
+from interlock_extension.nginx import checks as nginx_checks
 
 INFO = {
     "redis_version": "7.0.15", "role": "master", "maxmemory": 0, "used_memory": 2**20,
@@ -193,14 +194,14 @@ def test_names_and_open_files(tmp_path: Path) -> None:
     resolv.write_text("nameserver 10.0.0.1\nnameserver 127.0.0.11\n")
     assert checks.names(resolv, inside=True).severity == "warning"
     assert checks.names(resolv, inside=False).severity == "ok"
-    assert checks.open_files(1024, 1024).severity == "ok"
-    assert checks.open_files(1023, 1024).severity == "warning"
-    assert checks.open_files(-1, 10**6).severity == "ok"
+    assert nginx_checks.open_files(1024, 1024).severity == "ok"
+    assert nginx_checks.open_files(1023, 1024).severity == "warning"
+    assert nginx_checks.open_files(-1, 10**6).severity == "ok"
 
 
 def test_modules_of_nginx() -> None:
     def found(detail: str) -> dict[str, str]:
-        return seen(checks.modules(Part(path=Path("/n"), version=(1, 31), origin="given", detail=detail)))
+        return seen(nginx_checks.modules(Part(path=Path("/n"), version=(1, 31), origin="given", detail=detail)))
 
     full = "--with-http_realip_module --with-http_stub_status_module"
     assert found(full) == {"nginx modules": "ok"}

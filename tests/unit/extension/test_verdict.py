@@ -200,3 +200,20 @@ def test_without_a_control_nothing_is_denied_but_to_another(rounds: list[dict[Qu
     for answers in rounds:
         answers.pop(backward(SELF), None)
         assert not rule(answers, judge=judge).deny
+
+
+def test_what_was_merely_unknown_may_turn_out_to_be_anothers() -> None:
+    """It is told once more then: a plan that is fresh again vouches for the unknown, not for what is another's."""
+    judge = Judge()
+    absent = {**CONTROL, NAME: NOTHING, backward(FIRST.address): NOTHING}
+    rule(absent, judge=judge, endpoints=(FIRST,))
+    ruling = rule(absent, judge=judge, endpoints=(FIRST,))
+    assert ruling.unknown == {key_of(FIRST)}
+    key = key_of(FIRST)
+    held = Subjects(endpoints=(FIRST,), denied=frozenset({key}), unknown=frozenset({key}))
+    assert not judge.rule(held, absent, OWN)
+    taken = {**CONTROL, NAME: NOTHING, backward(FIRST.address): of_task(endpoint(9, service="blog"))}
+    ruling = judge.rule(held, taken, OWN)
+    assert ruling.deny == {key: "the address is blog's now"}
+    assert ruling.unknown == frozenset()
+    assert not judge.rule(Subjects(endpoints=(FIRST,), denied=frozenset({key})), taken, OWN)

@@ -5,12 +5,15 @@ For the worker's thread alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from interlock.model.outcome import Denied
+from interlock.model.routing import Endpoint
 from interlock.runtime.logging import get_logger
 from interlock_extension.admission import Key
 from interlock_extension.confirm.doubt import Doubt
 from interlock_extension.confirm.loop import Confirmer
-from interlock_extension.confirm.verdict import Ruling, Subjects, is_anothers
+from interlock_extension.confirm.verdict import Ruling, Subjects
 from interlock_extension.desired import Desired
 
 _MOST_SHOWN = 50
@@ -25,6 +28,8 @@ class Desk:
         self._desired = desired
         self._confirmer = confirmer
         self._doubt = Doubt()
+        self._held = True
+        self._unknown: set[Key] = set()
         self._changed = True
         self._hand_over_at = 0.0
         self._log = get_logger(service="extension")
@@ -59,14 +64,14 @@ class Desk:
         """
         if self._confirmer is None:
             return frozenset()
-        held = self._doubt.holds(now)
         self._doubt.see(stale=stale, now=now)
-        holds = self._doubt.holds(now)
+        # Doubt ends by itself, with time: what held is what held at the last turn.
+        held, self._held = self._held, self._doubt.holds(now)
+        holds = self._held
         self._changed |= held != holds
         hosts: frozenset[str] = frozenset()
         if held and not holds:
-            unknown = frozenset(key for key, why in self._desired.denied.items() if not is_anothers(why))
-            hosts = self.rule(Ruling(allow=unknown)) if unknown else hosts
+            hosts = self.rule(Ruling(allow=frozenset(self._unknown)))
         if self._changed and now >= self._hand_over_at:
             self._hand_over(self._confirmer, holds, now)
         return hosts
@@ -77,21 +82,26 @@ class Desk:
             confirmer.look(self._all())
         else:
             # Confirmed or gone, nobody is left to ask about.
-            denied = frozenset(self._desired.denied)
-            found = (self._desired.endpoint(key) for key in denied)
-            confirmer.look(Subjects(endpoints=tuple(filter(None, found)), denied=denied))
+            confirmer.look(self._subjects(filter(None, map(self._desired.endpoint, self._desired.denied))))
+
+    def _subjects(self, endpoints: Iterable[Endpoint]) -> Subjects:
+        self._unknown &= self._desired.denied.keys()
+        return Subjects(
+            endpoints=tuple(endpoints), denied=frozenset(self._desired.denied), unknown=frozenset(self._unknown)
+        )
 
     def _all(self) -> Subjects:
-        return Subjects(endpoints=tuple(self._desired.endpoints().values()), denied=frozenset(self._desired.denied))
+        return self._subjects(self._desired.endpoints().values())
 
     def rule(self, ruling: Ruling) -> frozenset[str]:
         """Deny and allow; the hosts that this touches."""
         denied, allowed = self._desired.deny(ruling.deny), self._desired.allow(ruling.allow)
+        self._unknown = (self._unknown - ruling.deny.keys() - ruling.allow) | ruling.unknown
         for key in denied:
             self._say("an address is the endpoint's no longer, and gets no requests", key, ruling.deny[key])
         for key in allowed:
             self._say("an address is the endpoint's again", key, "the plan is fresh, or DNS confirms it")
-        self._changed |= bool(denied or allowed)
+        self._changed |= bool(ruling)
         return frozenset(host for hosts in (*denied.values(), *allowed.values()) for host in hosts)
 
     def _say(self, what: str, key: Key, why: str) -> None:

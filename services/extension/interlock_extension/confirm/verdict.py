@@ -27,25 +27,24 @@ Answers = Mapping[Question, Answer]
 """A question that is missing was not asked, or not for long enough to say anything."""
 
 _ROUNDS = 2
-_ANOTHERS = "the address is "
-
-
-def is_anothers(why: str) -> bool:
-    """Whether DNS knew whose the address is, rather than not knowing the endpoint."""
-    return why.startswith(_ANOTHERS)
 
 
 class Subjects(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom to ask about, and which of them are denied at present."""
+    """Whom to ask about, and who is denied at present; `unknown`: who of them was merely not known to DNS."""
 
     endpoints: tuple[Endpoint, ...] = ()
     denied: frozenset[Key] = frozenset()
+    unknown: frozenset[Key] = frozenset()
 
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to change: endpoints to deny, with the reason for people, and denied ones to allow again."""
+    """What is to change: endpoints to deny, with the reason for people, and denied ones to allow again.
+
+    `unknown`: those of `deny` that DNS only does not know; of the others it says whose their address is.
+    """
 
     deny: dict[Key, str] = {}
+    unknown: frozenset[Key] = frozenset()
     allow: frozenset[Key] = frozenset()
 
     def __bool__(self) -> bool:
@@ -89,12 +88,13 @@ class Judge:
         deny: dict[Key, str] = {}
         allow: set[Key] = set()
         before, self._absent = self._absent, {}
-        seen = {key for key in self._seen if key in {key_of(e) for e in subjects.endpoints}}
+        seen = self._seen & {key_of(endpoint) for endpoint in subjects.endpoints}
+        unknown: set[Key] = set()
         for endpoint in filter(askable, subjects.endpoints):
             key = key_of(endpoint)
             other = _other(endpoint, answers)
             if other:
-                deny[key] = f"{_ANOTHERS}{other}'s now"
+                deny[key] = f"the address is {other}'s now"
             elif _confirmed(endpoint, answers):
                 allow.add(key)
                 seen.add(key)
@@ -103,12 +103,17 @@ class Judge:
                 name = forward(endpoint)
                 old = known_before or key in seen
                 if answers[name].said and name in living and old:
+                    unknown.add(key)
                     deny[key] = f"{name.name} does not give it"
                 elif self._absent[key] >= _ROUNDS:
+                    unknown.add(key)
                     deny[key] = f"{name.name} {'does not give it' if answers[name].said else 'is not known'}"
         self._seen = seen
+        # What was merely unknown may turn out to be another's.
+        known = subjects.denied - (subjects.unknown - unknown)
         return Ruling(
-            deny={key: why for key, why in deny.items() if key not in subjects.denied},
+            deny={key: why for key, why in deny.items() if key not in known},
+            unknown=frozenset(unknown - known),
             allow=frozenset(allow & subjects.denied),
         )
 

@@ -1,4 +1,6 @@
-"""One volume for several workers of a node: each takes a folder of it and begins with the newest last good. Shell.
+"""The folder of a worker: its own, or one of a volume that the workers of a node share. Shell.
+
+Of a volume each takes a folder and begins with the newest last good in it.
 
 So two tasks of a proxy on one node never share a folder, and a task that replaces another finds what that one kept, or
 what its neighbour has kept since. A folder belongs to a container, not to a process: a worker that is started again
@@ -44,9 +46,14 @@ class Claim:
         self.last_good.close()
 
 
+def own(folder: Path, cluster: str) -> Claim:
+    """A folder that nobody else is to use. Raises `ConfigError`."""
+    return Claim(folder, LastGood(folder, cluster), _me())
+
+
 def claim(volume: Path, cluster: str) -> Claim:
     """The folder that this container has had, else the first of the volume that is free. Raises `ConfigError`."""
-    me = os.environ.get(CONTAINER) or secrets.token_hex(8)
+    me = _me()
     folders = [volume / str(number) for number in range(1, MOST + 1)]
     for folder in sorted(folders, key=lambda path: _owner(path) != me):
         if not _free(folder, me):
@@ -60,6 +67,10 @@ def claim(volume: Path, cluster: str) -> Claim:
             get_logger(service="extension").info("began with what another worker kept", folder=str(found))
         return Claim(folder, last_good, me)
     raise ConfigError(f"--state-dir {volume}: {MOST} workers hold a folder of it; give these a volume of their own")
+
+
+def _me() -> str:
+    return os.environ.get(CONTAINER) or secrets.token_hex(8)
 
 
 def _owner(folder: Path) -> str:

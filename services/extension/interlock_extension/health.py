@@ -22,7 +22,7 @@ _LONGEST_APPLY = 75.0
 _BUS_SILENCE = 5.0
 
 
-class Standing:
+class ProxyHealth:
     """`witness` is the control's; `alive_at` the time of the worker's last turn."""
 
     def __init__(

@@ -18,7 +18,7 @@ from interlock_extension.confirm.doubt import LastWord
 _EVERY = 1.0
 
 
-class WatcherWatch:
+class WatcherLiveness:
     """Of one region."""
 
     def __init__(self, bus: Bus, region: str) -> None:

@@ -6,7 +6,7 @@ import msgspec
 
 from interlock.model.outcome import Outcome
 from interlock.model.version import Version
-from interlock_extension.standing import PLANLESS, Standing
+from interlock_extension.health import PLANLESS, ProxyHealth
 
 VERSION = Version(generation="generation", seq=7, nonce="n")
 
@@ -24,7 +24,7 @@ class Bench:
     def __init__(self) -> None:
         self.said, self.now, self.alive_at = Said(), 1000.0, 1000.0
         self.witness: tuple[str, tuple[str, ...]] | None = ("/run/s", ("abc", "coming"))
-        self.standing = Standing(
+        self.health = ProxyHealth(
             self.said,  # type: ignore[arg-type]  # of a herald only these two are looked at
             lambda: self.witness,
             lambda: self.alive_at,
@@ -32,7 +32,7 @@ class Bench:
         )
 
     def judge(self) -> tuple[bool, str]:
-        state = self.standing.state()
+        state = self.health.state()
         return bool(state["ok"]), str(state["says"])
 
 
@@ -40,7 +40,7 @@ def test_who_serves_its_version_is_healthy() -> None:
     bench = Bench()
     bench.said.becomes(version=VERSION, result="reloaded", hosts=3)
     assert bench.judge() == (True, "serves version genera:7, 3 hosts")
-    assert bench.standing.state()["serves"] == ["abc", "coming"]
+    assert bench.health.state()["serves"] == ["abc", "coming"]
 
 
 def test_stale_is_said_and_is_not_death() -> None:
@@ -56,7 +56,7 @@ def test_without_a_proxy_there_is_no_health() -> None:
     bench.witness = None
     bench.said.becomes(version=VERSION, result="starting", reason="port in use")
     assert bench.judge() == (False, "the proxy does not run: port in use")
-    assert "socket" not in bench.standing.state()
+    assert "socket" not in bench.health.state()
 
 
 def test_a_change_that_is_refused_is_said_and_is_not_death() -> None:
@@ -101,6 +101,6 @@ def test_a_worker_that_hangs_gives_no_sign_of_life() -> None:
     bench = Bench()
     bench.now += 30
     # As long as a large apply may take.
-    assert bench.standing.state()["at"] == bench.now
+    assert bench.health.state()["at"] == bench.now
     bench.now += 60
-    assert bench.standing.state()["at"] == bench.alive_at
+    assert bench.health.state()["at"] == bench.alive_at
