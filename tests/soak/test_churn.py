@@ -62,7 +62,9 @@ class Churn:
         act()
 
     def scale(self) -> None:
-        self.sim.scale(self.draw.choice(SERVICES), self.draw.randint(2, 6))
+        name, replicas = self.draw.choice(SERVICES), self.draw.randint(2, 6)
+        self.story.append((time.time(), f"{name} to {replicas}"))
+        self.sim.scale(name, replicas)
 
     def roll(self) -> None:
         name = self.draw.choice(SERVICES)
@@ -71,6 +73,7 @@ class Churn:
             # Two updates at once may leave Swarm without a single task that listens, and then nobody can answer.
             return
         self.version += 1
+        self.story.append((time.time(), f"{name} {order}"))
         self.sim.update(name, env={"APP_VERSION": str(self.version)}, order=order)
 
     def relabel(self) -> None:
@@ -85,8 +88,21 @@ class Churn:
             "slow": {"delay": 0.4},
             "slow_listing": {"delay": 1.0},
         }
-        # Who cannot ask Docker for longer than the two seconds that Swarm guarantees misses the end of a task.
-        self.sim.fault(kind, seconds=self.draw.uniform(0.5, 1.5), **options.get(kind, {}))
+        # Whoever cannot ask Docker for all of the three seconds between a task's last word and SIGTERM misses it.
+        seconds = self.draw.uniform(0.5, 1.5 if self.stopping() else 4.0)
+        self.story.append((time.time(), f"{kind} for {seconds:.1f} s"))
+        self.sim.fault(kind, seconds=seconds, **options.get(kind, {}))
+
+    def stopping(self) -> bool:
+        """Whether a task is about to be stopped, or will be by an update that is under way."""
+        updating = any(
+            (self.sim.service(name).get("UpdateStatus") or {}).get("State") == "updating" for name in SERVICES
+        )
+        return updating or any(
+            task["Status"]["State"] == "running" and task["DesiredState"] != "running"
+            for name in SERVICES
+            for task in self.sim.docker_tasks(name)
+        )
 
     def leader_change(self) -> None:
         self.sim.nodes_unknown(self.draw.uniform(1.0, 4.0))

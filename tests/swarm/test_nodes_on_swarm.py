@@ -69,8 +69,11 @@ def test_a_node_is_cut_off(stack: Stack) -> None:
         stack.swarm.cut(3)
         until(lambda: 3 not in stack.swarm.ready(), 60, "the node is down")
         stack.wait_answers("shop.test", tasks=TASKS)
+    noticed = sorted(said - at for said in stack.logged("proxy", "does not answer any more"))
     stack.swarm.heal(3)
     judge_loss(load.report(), at, "a worker cut off")
+    print(f"silent endpoints were noticed {noticed[0]:.2f} to {noticed[-1]:.2f} s after the loss")
+    assert len(noticed) >= TASKS // 2
     until(lambda: 3 in stack.swarm.ready(), 60, "the node is back")
 
 

@@ -15,6 +15,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
@@ -187,6 +188,11 @@ class Stack(Operator):
             log = said.get("Log") or [{"Output": ""}]
             found.append((said["Status"], log[-1]["Output"].strip()))
         return found
+
+    def logged(self, part: str, words: str) -> list[float]:
+        """When the containers of a part have logged a line with these words, Unix seconds."""
+        lines = [line for node, id_ in self.containers(part) for line in node.docker("logs", id_).splitlines()]
+        return [datetime.fromisoformat(line.split()[0]).timestamp() for line in lines if words in line]
 
     def wait_healthy(self, part: str, timeout: float = 60) -> None:
         def healthy() -> bool:
