@@ -191,7 +191,8 @@ class Stack(Operator):
 
     def logged(self, part: str, words: str) -> list[float]:
         """When the containers of a part have logged a line with these words, Unix seconds."""
-        lines = [line for node, id_ in self.containers(part) for line in node.docker("logs", id_).splitlines()]
+        logs = [run("sh", "-c", f"docker -H {node.host} logs {id_} 2>&1") for node, id_ in self.containers(part)]
+        lines = [line for log in logs for line in log.splitlines()]
         return [datetime.fromisoformat(line.split()[0]).timestamp() for line in lines if words in line]
 
     def wait_healthy(self, part: str, timeout: float = 60) -> None:
