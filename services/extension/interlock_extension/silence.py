@@ -18,6 +18,8 @@ RELAPSE = 60.0
 LONGEST = 30.0
 """Seconds that an endpoint which answers may have to stay out at most."""
 
+_MOST_DOUBLINGS = 8
+
 
 class Silence:
     """Who is being looked at, and who must wait though it answers. Times are monotonic seconds."""
@@ -60,7 +62,7 @@ class Silence:
 
     def _until(self, key: Key) -> float:
         times, at = self._falls.get(key, (1, 0.0))
-        return at if times < 2 else at + min(LONGEST, 2.0 ** (times - 1))
+        return at if times < 2 else at + min(LONGEST, 2.0 ** min(times - 1, _MOST_DOUBLINGS))
 
     def forget(self, keys: Iterable[Key]) -> None:
         """They are gone from the plan."""

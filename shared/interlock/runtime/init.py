@@ -28,6 +28,7 @@ STOP_TIMEOUT = 25.0
 _SETTLED = 10.0
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
+_MOST_DOUBLINGS = 8
 _CONFIG_ERROR = 2
 _NOT_STARTED = 126
 _SUBREAPER = 36
@@ -147,7 +148,8 @@ class Init:
         self._later(program, f"ended after {lasted:.1f} s ({how})")
 
     def _later(self, program: Program, why: str) -> None:
-        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**program.tries)
+        # Bounded before it is a power: a program that ends for hours must not end us with an overflow.
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(program.tries, _MOST_DOUBLINGS))
         program.tries += 1
         program.due = time.monotonic() + pause
         _say(f"{program.name} {why}; starting it again in {pause:g} s")

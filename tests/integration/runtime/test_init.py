@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from interlock.runtime.init import Init, Program
 from interlock.runtime.process import Identity
 from support.nginx_lab import until
 
@@ -195,3 +196,9 @@ def test_all_programs_of_one_init_are_told_that_they_belong_together(start: Star
     until(lambda: (tmp_path / "word").exists() and len((tmp_path / "word").read_text()) == 16, "it was told a word")
     init.send_signal(signal.SIGTERM)
     init.wait(10)
+
+
+def test_a_program_that_ends_for_hours_does_not_end_init(capfd: pytest.CaptureFixture[str]) -> None:
+    program = Program(["true"], tries=5_000)
+    Init([program])._later(program, "ended")
+    assert "starting it again in 5 s" in capfd.readouterr().err

@@ -5,7 +5,7 @@ from __future__ import annotations
 from interlock.model.routing import PlanDelta
 from interlock_extension.admission import key_of
 from interlock_extension.desired import Desired
-from interlock_extension.silence import Silence
+from interlock_extension.silence import LONGEST, Silence
 from support.nginx_lab import endpoint, upstream, virtual_host
 
 A, B, C = (endpoint(port, f"t{port}") for port in (1, 2, 3))
@@ -106,4 +106,16 @@ def test_after_a_good_while_it_is_no_relapse() -> None:
         silence.stalled(peers(A))
         silence.tried(key_of(A), accepted=False, now=now)
         silence.tried(key_of(A), accepted=True, now=now)
+        assert desired.silent == set()
+
+
+def test_however_often_it_relapses_it_comes_back() -> None:
+    desired, silence = of_three()
+    now = 0.0
+    for _ in range(1_100):
+        silence.stalled(peers(A))
+        silence.tried(key_of(A), accepted=False, now=now)
+        silence.tried(key_of(A), accepted=True, now=now)
+        now += LONGEST
+        silence.due(now)
         assert desired.silent == set()
