@@ -1,4 +1,4 @@
-"""deploy/docker-api.conf on a real nginx: what reaches Docker's socket, to the byte, and what does not."""
+"""deploy/docker-api/nginx.conf on a real nginx: what reaches Docker's socket, to the byte, and what does not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from interlock_watcher.docker_source import DockerSource
 from support.nginx_lab import free_port, until
 from support.simulator import running_simulator
 
-CONF = Path(__file__).parents[3] / "deploy" / "docker-api.conf"
+CONF = Path(__file__).parents[3] / "deploy" / "docker-api" / "nginx.conf"
 FILTERS = "filters=%7B%22type%22%3A%5B%22service%22%2C%22node%22%2C%22network%22%2C%22secret%22%2C%22config%22%5D%7D"
 
 
@@ -37,8 +37,8 @@ def filtering(folder: Path, docker: str) -> Iterator[int]:
     ):
         assert text.count(theirs) == 1
         text = text.replace(theirs, ours)
-    (folder / "docker-api.conf").write_text(text)
-    command = [str(find_nginx().path), "-p", str(folder), "-e", "stderr", "-c", str(folder / "docker-api.conf")]
+    (folder / "nginx.conf").write_text(text)
+    command = [str(find_nginx().path), "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]
     # As root, nginx' workers would be another user's, who may not open the socket.
     running = subprocess.Popen(command + (["-g", "user root;"] if os.geteuid() == 0 else []))
 
