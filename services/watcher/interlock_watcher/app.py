@@ -9,7 +9,7 @@ import msgspec
 
 from interlock.bus.connection import Bus
 from interlock.model.region import WatcherStatus
-from interlock.runtime import health
+from interlock.runtime.health import State, pulse
 from interlock.runtime.lifecycle import Lifecycle
 from interlock.runtime.metrics import Metrics
 from interlock_watcher.docker_source import DockerSource, Tls
@@ -61,10 +61,10 @@ class Watcher:
         lifecycle.spawn("watcher-listings", self.watch.list_all)
         lifecycle.spawn("watcher-events", self.watch.follow_events)
         lifecycle.spawn("watcher-reads", self.watch.read_hinted)
-        lifecycle.spawn("watcher-health", lambda: health.pulse(self.health, lifecycle.stop), once=True)
+        lifecycle.spawn("watcher-health", lambda: pulse(self.health, lifecycle.stop), once=True)
         return self
 
-    def health(self) -> health.State:
+    def health(self) -> State:
         """For the container's check: to be blind for Docker or the bus is said, and no restart would mend it."""
         status = self.status(self.options.name, {})
         role = "acts for" if self.publisher.acting else "stands by for"
@@ -77,23 +77,23 @@ class Watcher:
         now = time.time()
         watch = self.watch
         with watch.lock:
-            known = watch.health
-            since, why = known.stale(now)
+            health = watch.health
+            since, why = health.stale(now)
             return WatcherStatus(
                 owner=owner,
                 at=now,
                 docker_url=self.options.docker_url,
-                docker_reachable=known.last_listing is not None and known.failing_since is None,
-                events_connected=known.events_connected,
+                docker_reachable=health.last_listing is not None and health.failing_since is None,
+                events_connected=health.events_connected,
                 api_version=watch.api_version,
                 engine_version=watch.engine_version,
-                last_listing=known.last_listing,
-                listing_seconds=known.listing_seconds,
-                poll_interval=known.poll_interval,
+                last_listing=health.last_listing,
+                listing_seconds=health.listing_seconds,
+                poll_interval=health.poll_interval,
                 stale_since=since,
                 reason=why,
                 services=watch.view.count,
                 unsettled=len(watch.view.unsettled),
                 unreadable=watch.unreadable,
-                counters={**known.counters, **counters},
+                counters={**health.counters, **counters},
             )
