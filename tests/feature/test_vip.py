@@ -7,8 +7,12 @@ from support.steps import asked, host_files, settled, worker_counters
 
 
 def _vip(pipeline: Pipeline, service: str) -> str:
-    (found,) = pipeline.sim.service(service)["Endpoint"]["VirtualIPs"]
-    return str(found["Addr"]).partition("/")[0]
+    def found() -> list[str]:
+        return [str(each["Addr"]) for each in pipeline.sim.service(service)["Endpoint"].get("VirtualIPs", [])]
+
+    # Given a moment after the creation.
+    pipeline.wait(lambda: len(found()) == 1, f"{service} has its virtual IP")
+    return found()[0].partition("/")[0]
 
 
 def test_case_21_the_virtual_ip_is_the_only_endpoint_and_tasks_change_nothing(pipeline: Pipeline) -> None:

@@ -70,6 +70,8 @@ class Told:
         self.names: dict[str, str] = {}
         self.victims: dict[str, str] = {}
         """service → id of its task that crashed"""
+        self.looks = 0
+        """How often services and tasks were listed"""
 
     def plain(self, text: str) -> str:
         """Ids replaced by names, so that two engines can say the same."""
@@ -144,6 +146,7 @@ class _Watch(threading.Thread):
                 if kind == "tasks":
                     for gone in kept.keys() - {one["ID"] for one in found}:
                         self._told.gone.setdefault(gone, now)
+            self._told.looks += 1
 
 
 class _Listen(threading.Thread):
@@ -217,6 +220,9 @@ class _Story:
             return len(self.running(service)) == len(others) == tasks and status == "completed"
 
         self.wait(settled, f"{tasks} tasks of {service}")
+        # What is so now is to be seen before it changes: the look that is under way may have begun before.
+        looks = self.told.looks
+        self.wait(lambda: self.told.looks >= looks + 2, "the watch has seen it")
 
 
 def tell(subject: Subject) -> Told:

@@ -100,22 +100,31 @@ def master_of(folder: Path) -> Identity | None:
     except (OSError, ValueError):
         return None
     identity = Identity.of(pid)
-    if identity is None or "master process" not in title(pid) or f"-p {folder} " not in title(pid) + " ":
-        return None
-    return identity
+    return identity if _is_master(pid, folder) else None
 
 
 def orphans_of(folder: Path) -> list[Identity]:
-    """Workers that outlived the master of this folder: they hold the listening sockets and would go on for ever."""
+    """Workers that outlived the master of this folder: they hold the listening sockets and would go on for ever.
+
+    To be called when there is no master: a worker that was started just before it died bears its title for a moment.
+    """
     found = []
     for pid in _all():
         with contextlib.suppress(OSError):
-            # Each generation works in a folder of its own below it.
-            if title(pid).startswith(WORKER) and Path(f"/proc/{pid}/cwd").readlink().is_relative_to(folder):
-                identity = Identity.of(pid)
-                if identity is not None and "nginx: master" not in title(_parent(pid)):
-                    found.append(identity)
+            if _is_master(pid, folder):
+                orphan = True
+            else:
+                # Each generation works in a folder of its own below it.
+                inside = title(pid).startswith(WORKER) and Path(f"/proc/{pid}/cwd").readlink().is_relative_to(folder)
+                orphan = inside and "nginx: master" not in title(_parent(pid))
+            identity = Identity.of(pid) if orphan else None
+            if identity is not None:
+                found.append(identity)
     return found
+
+
+def _is_master(pid: int, folder: Path) -> bool:
+    return "master process" in title(pid) and f"-p {folder} " in title(pid) + " "
 
 
 def _all() -> list[int]:
