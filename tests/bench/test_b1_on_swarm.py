@@ -42,10 +42,10 @@ _ANSWER = "mkdir /tmp/www && echo $VERSION > /tmp/www/index.html && exec busybox
 @pytest.fixture
 def product(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     # Not tmp_path: a unix socket's path may have 107 bytes.
-    with Swarm(Path(tempfile.mkdtemp(prefix="il-b1-")), nodes=2) as lab:
-        Images(tmp_path_factory.mktemp("images")).basic(lab)
-        with Product(lab, tmp_path) as running:
-            yield running
+    images = Images(tmp_path_factory.mktemp("images")).basic()
+    lab = Swarm(Path(tempfile.mkdtemp(prefix="il-b1-")), images=images, nodes=2)
+    with lab, Product(lab, tmp_path) as running:
+        yield running
 
 
 class Connection(threading.Thread):

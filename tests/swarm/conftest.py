@@ -27,8 +27,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Images:
 @pytest.fixture(scope="module")
 def swarm(store: Images) -> Iterator[Swarm]:
     # Not tmp_path: a unix socket's path may have 107 bytes.
-    with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), nodes=2) as lab:
-        store.basic(lab)
+    with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), images=store.basic(), nodes=2) as lab:
         yield lab
 
 
@@ -36,3 +35,17 @@ def swarm(store: Images) -> Iterator[Swarm]:
 def product(swarm: Swarm, tmp_path: Path) -> Iterator[Product]:
     with Product(swarm, tmp_path) as running:
         yield running
+
+
+_LONGEST = ("nodes", "managers", "acceptance", "load")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest modules first: several run at once, and none is to be left alone at the end."""
+    here = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        name = item.path.stem.removeprefix("test_").removesuffix("_on_swarm")
+        return _LONGEST.index(name) if item.path.parent == here and name in _LONGEST else len(_LONGEST)
+
+    items.sort(key=rank)

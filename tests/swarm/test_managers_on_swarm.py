@@ -24,8 +24,9 @@ WORKER = 4
 def stack(store: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     # With Swarm's own heartbeat: workers notice a cut-off leader only after some seconds, and with a shorter
     # one its successor takes them for lost meanwhile and starts all their tasks anew.
-    with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), nodes=4, managers=3, heartbeat=5.0) as swarm:
-        store.product(swarm)
+    with Swarm(
+        Path(tempfile.mkdtemp(prefix="il-sw-")), images=store.product(), nodes=4, managers=3, heartbeat=5.0
+    ) as swarm:
         folder = tmp_path_factory.mktemp("secrets")
         with production(swarm, folder, bus=WORKER, public=[WORKER], internal=[]) as running:
             running.wait_healthy("proxy")

@@ -22,8 +22,7 @@ TASKS = 6
 
 @pytest.fixture(scope="module")
 def stack(store: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), nodes=3) as swarm:
-        store.product(swarm)
+    with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), images=store.product(), nodes=3) as swarm:
         folder = tmp_path_factory.mktemp("secrets")
         with production(swarm, folder, bus=1, public=[2], internal=[3], clusters=("us-east", "us-west")) as running:
             running.wait_healthy("proxy")

@@ -29,9 +29,8 @@ def blocks() -> list[tuple[str, str]]:
 
 @pytest.fixture
 def swarm(store: Images) -> Iterator[Swarm]:
-    with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), nodes=3) as lab:
-        # The base image, which a machine with a registry would fetch.
-        store.basic(lab)
+    # The base image is there, which a machine with a registry would fetch.
+    with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), images=store.basic(), nodes=3) as lab:
         yield lab
 
 

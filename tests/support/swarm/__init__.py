@@ -1,8 +1,7 @@
 """Real Docker Swarms on one machine: each node an engine of its own in a network namespace of its own. Needs root.
 
-    with Swarm(folder, nodes=3, managers=1) as swarm:
-        swarm.load(archive)                                  # the same images on every node
-        swarm.docker(1, "service", "create", …)
+    with Swarm(folder, images=store.product(), nodes=3, managers=1) as swarm:
+        swarm.docker("service", "create", …)
         swarm.exec(2, "curl", "http://127.0.0.1:80/")        # inside node 2's network
         swarm.cut(3)
 

@@ -1,19 +1,21 @@
 """The images of a lab, made on the machine and without a registry.
 
 `il-lab/python` stands in for the base image that a user would name, `il-lab/backend` is what answers, and the product's
-own are built from deploy/Dockerfile. Made once for a test session, on the first Swarm that wants them.
+own are built from deploy/Dockerfile. Made once for a test session, when a Swarm first wants them.
 """
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from support.house import ROOT
 from support.swarm import rootfs
 from support.swarm.lab import Swarm
-from support.swarm.node import Node
+from support.swarm.node import Node, inherit
 from support.swarm.quiet import alone
 
 PYTHON = "il-lab/python:1"
@@ -27,30 +29,31 @@ _ENV = "ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 PYTHO
 
 
 class Images:
-    """What has been made in this session; `folder` keeps it as archives. Processes may share it."""
+    """What has been made in this session; `folder` keeps it, as data folders of an engine. Processes may share it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def basic(self, swarm: Swarm) -> None:
-        """Base and backend, on every node."""
-        self._provide(swarm, "basic", [PYTHON, BASE, BACKEND], self._make_basic)
+    def basic(self) -> Path:
+        """Base and backend, for the nodes of a `Swarm`."""
+        return self._provide("basic", None, self._make_basic)
 
-    def product(self, swarm: Swarm) -> None:
+    def product(self) -> Path:
         """The same, and the product's own."""
-        self.basic(swarm)
-        self._provide(swarm, "product", list(PRODUCT), _make_product)
+        return self._provide("product", self.basic(), _make_product)
 
-    def _provide(self, swarm: Swarm, name: str, tags: list[str], make: object) -> None:
+    def _provide(self, name: str, first: Path | None, make: Callable[[Node], None]) -> Path:
         self._folder.mkdir(exist_ok=True)
-        archive = self._folder / f"{name}.tar"
+        data = self._folder / name
         with alone():
-            if not archive.exists():
-                assert callable(make)
-                builder = swarm.manager()
-                make(builder)
-                builder.docker("save", "-o", archive, *tags)
-            swarm.load(archive)
+            if not data.exists():
+                with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), images=first, formed=False) as lab:
+                    builder = lab.nodes[1]
+                    make(builder)
+                    # Ended in peace: what it has written is whole.
+                    builder.stop()
+                    inherit(builder.data, data)
+        return data
 
     def _make_basic(self, builder: Node) -> None:
         archive = self._folder / "python.tar"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from hashlib import blake2s
 from pathlib import Path
 from types import TracebackType
@@ -19,17 +19,30 @@ from support.swarm.quiet import alone
 
 
 class Swarm:
-    """`folder`: a short path; `heartbeat`: seconds after which a silent node is soon taken for lost (Swarm's: 5)."""
+    """`folder`: a short path; `heartbeat`: seconds after which a silent node is soon taken for lost (Swarm's: 5).
 
-    def __init__(self, folder: Path, *, nodes: int = 1, managers: int = 1, heartbeat: float = 1.0) -> None:
+    `images`: what every node begins with, see `Images`. Not `formed`: one engine, and no swarm.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        images: Path | None = None,
+        nodes: int = 1,
+        managers: int = 1,
+        heartbeat: float = 1.0,
+        formed: bool = True,
+    ) -> None:
         self.folder = folder
         lab = "il" + blake2s(str(folder).encode(), digest_size=3).hexdigest()
         self._group = Group(lab)
         self._cables = Cables(lab)
         self._managers = managers
         self._heartbeat = heartbeat
+        self._formed = formed
         self.nodes = {
-            number: Node(number, folder / f"n{number}", Group(f"{lab}/n{number}"), self._cables)
+            number: Node(number, folder / f"n{number}", Group(f"{lab}/n{number}"), self._cables, images)
             for number in range(1, nodes + 1)
         }
 
@@ -39,9 +52,11 @@ class Swarm:
             # Number 0 is nobody's: clients are there, who reach the nodes as the world does.
             for number in (0, *self.nodes):
                 self._cables.lay(number)
-            with alone():
+            # Who asks for a single engine has the machine to itself.
+            with alone() if self._formed else nullcontext():
                 together(Node.start, self.nodes.values())
-                self._form()
+                if self._formed:
+                    self._form()
         except BaseException:
             self.remove()
             raise
@@ -74,10 +89,6 @@ class Swarm:
     def manager(self) -> Node:
         """A manager whose engine answers."""
         return next(node for node in list(self.nodes.values())[: self._managers] if node.answers())
-
-    def load(self, archive: Path) -> None:
-        """The images of an archive of `docker save`, on every node: the same image ids, and no registry."""
-        together(lambda node: node.docker("load", "-q", "-i", archive), self.nodes.values())
 
     def docker(self, *words: str | Path, check: bool = True, timeout: float = 120) -> str:
         """What `docker …` prints against a manager."""

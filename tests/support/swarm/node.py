@@ -26,13 +26,18 @@ PLACE = "/run/docker.sock"
 
 
 class Node:
-    """Node `number` of a lab; its files are in `folder`, which must be short: a unix socket lies in it."""
+    """Node `number` of a lab; its files are in `folder`, which must be short: a unix socket lies in it.
 
-    def __init__(self, number: int, folder: Path, group: Group, cables: Cables) -> None:
+    `images`: the data folder of an engine that has ended, whose images this one begins with.
+    """
+
+    def __init__(self, number: int, folder: Path, group: Group, cables: Cables, images: Path | None = None) -> None:
         self.number = number
         self.name = f"node{number}"
         self.folder = folder
         self.socket = folder / "docker.sock"
+        self.data = folder / "data"
+        self._images = images
         self._group = group
         self._cables = cables
         self._engine: dict[str, subprocess.Popen[bytes]] = {}
@@ -50,6 +55,8 @@ class Node:
         """Starts the engine, or starts it again; returns when its API answers."""
         self.kill()
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self._images is not None and not self.data.exists():
+            inherit(self._images, self.data)
         self._cables.lay(self.number)
         for name in ("docker.sock", "dockerd.run"):
             (self.folder / name).unlink(missing_ok=True)
@@ -70,7 +77,7 @@ class Node:
         mine = f"/proc/{first.pid}/ns/"
         entered = ("nsenter", f"--net={mine}net", f"--mount={mine}mnt", f"--uts={mine}uts", "--")
         options = (
-            "--data-root", self.folder / "data", "--exec-root", "/run/docker", "-H", self.host,
+            "--data-root", self.data, "--exec-root", "/run/docker", "-H", self.host,
             "-H", f"unix://{PLACE}",
             "--containerd", "/run/containerd/containerd.sock", "--pidfile", self.folder / "dockerd.run",
             "--cgroup-parent", f"/{self._group.name}/ctr", "--log-level", "warn",
@@ -143,3 +150,13 @@ class Node:
             )  # fmt: skip
         self._engine[name] = process
         return process
+
+
+def inherit(data: Path, heir: Path) -> None:
+    """Gives an engine that has never run the images of another, which has ended: no layer is unpacked again.
+
+    No engine writes to the files of a layer, so they are shared; its notes about them are copied.
+    """
+    heir.mkdir(parents=True)
+    run("cp", "-al", data / "overlay2", heir)
+    run("cp", "-a", data / "image", heir)

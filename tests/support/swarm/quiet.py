@@ -1,6 +1,6 @@
 """One heavy thing at a time on this machine: bringing a Swarm up, or judging a load.
 
-Suites run two at a time, since a Swarm mostly waits for its own timers. But unpacking images takes every processor and
+Suites run some at a time, since a Swarm mostly waits for its own timers. But unpacking images takes every processor and
 the disk for seconds, in which Docker itself answers late: a drain that was missed then would say nothing of us.
 """
 

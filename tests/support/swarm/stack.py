@@ -206,8 +206,7 @@ class Stack(Operator):
 @contextmanager
 def single(store: Images, *more: Path, nodes: int) -> Iterator[Stack]:
     """deploy/single.yml (and more files) on a Swarm of its own, when its proxy is healthy."""
-    with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), nodes=nodes) as swarm:
-        store.product(swarm)
-        with Stack(swarm, "single.yml", *more) as stack:
-            stack.wait_healthy("proxy")
-            yield stack
+    swarm = Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), images=store.product(), nodes=nodes)
+    with swarm, Stack(swarm, "single.yml", *more) as stack:
+        stack.wait_healthy("proxy")
+        yield stack
