@@ -161,6 +161,7 @@ class ClusterPlan:
         name = service.name if service else claim.service if claim else service_id
         return (
             Problem(
+                code="unreadable",
                 service=name,
                 service_id=service_id,
                 key="frame",

@@ -24,16 +24,23 @@ def parse_host(text: str) -> Parsed[str]:
     name = text.removeprefix(wildcard).lower().removesuffix(".")
     if not name.isascii():
         if _AMBIGUOUS.search(name):
-            return refused(text, "has a letter that browsers of different age encode differently", "Write its punycode")
+            return refused(
+                "host-invalid",
+                text,
+                "has a letter that browsers of different age encode differently",
+                "Write its punycode",
+            )
         try:
             name = name.encode("idna").decode("ascii").lower()
         except UnicodeError as error:
-            return refused(text, f"is no host name ({error})", f"{_EXAMPLE}, or its punycode")
+            return refused("host-invalid", text, f"is no host name ({error})", f"{_EXAMPLE}, or its punycode")
     if len(name) > 253:
-        return refused(text, f"has {len(name)} characters, more than the 253 of a host name", "Shorten it")
+        return refused(
+            "host-invalid", text, f"has {len(name)} characters, more than the 253 of a host name", "Shorten it"
+        )
     for part in name.split("."):
         if not _PART.fullmatch(part):
-            return refused(text, f"is no host name: {_blame(part)}", _EXAMPLE)
+            return refused("host-invalid", text, f"is no host name: {_blame(part)}", _EXAMPLE)
     return Parsed(value=wildcard + name)
 
 
@@ -42,20 +49,25 @@ def _wrong_shape(text: str) -> Parsed[str] | None:
     scheme = _SCHEME.match(text)
     if scheme:
         bare = re.split(r"[/:?#]", text[scheme.end() :])[0]
-        return refused(text, "has a scheme", f"Write only the host name, {bare!r}; a path belongs in context_root")
+        return refused(
+            "host-invalid", text, "has a scheme", f"Write only the host name, {bare!r}; a path belongs in context_root"
+        )
     if "/" in text:
         host, _, path = text.partition("/")
         remedy = f"Write only the host name, {host!r}, and the path in com.docker.lb.context_root=/{path}"
-        return refused(text, "has a path", remedy)
+        return refused("host-invalid", text, "has a path", remedy)
     port = _PORT.fullmatch(text)
     if port:
         remedy = f"Write only the host name, {port['host']!r}; the port of the container belongs in com.docker.lb.port"
-        return refused(text, "has a port", remedy)
+        return refused("host-invalid", text, "has a port", remedy)
     if len(text.split()) > 1 or ";" in text:
-        return refused(text, "holds more than one name", "Separate hosts with commas")
+        return refused("host-invalid", text, "holds more than one name", "Separate hosts with commas")
     if text in ("*", "_"):
         return refused(
-            text, "does not name a host", "To answer every unknown host use com.docker.lb.default_backend=true"
+            "host-invalid",
+            text,
+            "does not name a host",
+            "To answer every unknown host use com.docker.lb.default_backend=true",
         )
     return None
 

@@ -1,12 +1,13 @@
-"""What a label is: its name, its parser, and the words to explain it. No label is named here; see `registry`."""
+"""What a label is: its name, its parser, and the words to explain it. No label is named here; see `known`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 
+from interlock.labels.routing import Routing
 from interlock.model.problem import Severity
 
 PREFIX = "com.docker.lb."
@@ -15,10 +16,14 @@ STACK = "com.docker.stack.namespace"
 
 T = TypeVar("T")
 
+Proxy = Literal["nginx"]
+EVERY_PROXY: tuple[Proxy, ...] = ("nginx",)
+
 
 class Flaw(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong with a value, before it is known whose label it is. `value` is the part at fault."""
 
+    code: str
     value: str
     reason: str
     remedy: str
@@ -33,13 +38,25 @@ class Parsed(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 
 
 class Label(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
-    """One label. `name` is whole; `default` is what an absent (or blank) label means; `parse` never raises."""
+    """One label. `name` is whole; `default` is what an absent (or blank) label means; `parse` never raises.
+
+    `syntax`: how a value is written, for people. `field`: the field of `Routing` that takes the value; empty for a
+    label without effect yet, and then `without` says what is missing meanwhile. `essential`: without a usable value
+    the service is not routed; any other label's bad value is as if the label were absent. `default_words`: the default
+    for people, where the value itself does not tell.
+    """
 
     name: str
+    syntax: str
     doc: str
     example: str
     default: T
     parse: Callable[[str], Parsed[T]]
+    field: str = ""
+    essential: bool = False
+    proxies: tuple[Proxy, ...] = EVERY_PROXY
+    without: str = ""
+    default_words: str = ""
 
     def read(self, labels: Mapping[str, str]) -> Parsed[T]:
         """The label's value among a service's labels, `default` where it is absent."""
@@ -47,9 +64,14 @@ class Label(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         return Parsed(value=self.default) if text is None else self.parse(text)
 
 
-def refused(value: str, reason: str, remedy: str) -> Parsed[T]:
+Labels = Mapping[str, str]
+Check = Callable[[Routing, Labels], Iterable[tuple[str, Flaw]]]
+"""What is wrong with all that a service asks for: names of labels, each with a flaw."""
+
+
+def refused(code: str, value: str, reason: str, remedy: str) -> Parsed[T]:
     """A text that cannot be used."""
-    return Parsed(value=None, flaws=(Flaw(value=value, reason=reason, remedy=remedy),))
+    return Parsed(value=None, flaws=(Flaw(code=code, value=value, reason=reason, remedy=remedy),))
 
 
 def parse_bool(text: str) -> Parsed[bool]:
@@ -58,6 +80,7 @@ def parse_bool(text: str) -> Parsed[bool]:
     if word in ("true", "false"):
         return Parsed(value=word == "true")
     flaw = Flaw(
+        code="flag-invalid",
         value=text,
         reason="is neither true nor false, and so is taken as false",
         remedy="Write true or false",

@@ -4,39 +4,20 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from interlock.labels.backends import BACKEND_MODE, NETWORK, PORT
-from interlock.labels.clusters import SERVICE_CLUSTER
-from interlock.labels.hosts import DEFAULT_BACKEND, HOSTS
 from interlock.labels.label import PREFIX, Flaw, Label
-from interlock.labels.later import LATER
-from interlock.labels.paths import CONTEXT_ROOT, CONTEXT_ROOT_REWRITE
-from interlock.labels.registry import KNOWN
+from interlock.labels.registry import CHECKS, LABELS
+from interlock.labels.routing import Routing
 from interlock.model.problem import Problem
-from interlock.model.routing import BackendMode
 
 T = TypeVar("T")
 
 _MOST_FLAWS = 20
 """Of one label: a broken generator of labels must not fill the plan with its mistakes."""
 _MOST_CHARACTERS = 200
-
-
-class Routing(msgspec.Struct, frozen=True, kw_only=True):
-    """What a service asks for. `hosts` is sorted; `network` is empty where the label is absent; `context_root` is `/`
-    for the whole host."""
-
-    hosts: tuple[str, ...]
-    port: int
-    network: str = ""
-    service_cluster: str = ""
-    context_root: str = "/"
-    rewrite: bool = False
-    default_backend: bool = False
-    backend_mode: BackendMode = "task"
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,56 +45,39 @@ class _Reader:
         return Reading(routing=routing, problems=tuple(sorted(set(self.problems))))
 
     def _routing(self) -> Routing | None:
-        hosts = self._value(HOSTS) or ()
-        default_backend = self._value(DEFAULT_BACKEND) or False
-        port = self._value(PORT)
-        network = self._value(NETWORK)
-        root = self._value(CONTEXT_ROOT)
-        rewrite = self._value(CONTEXT_ROOT_REWRITE) or False
-        mode = self._value(BACKEND_MODE)
-        cluster = self._value(SERVICE_CLUSTER)
-        if not default_backend and not self.labels.get(HOSTS.name, "").strip(" ,\t\r\n"):
-            remedy = f"Set {HOSTS.name}={HOSTS.example} (or {DEFAULT_BACKEND.name}=true)"
-            self._report(HOSTS.name, Flaw(value="", reason="the service names no host", remedy=remedy))
-        if PORT.name not in self.labels:
-            remedy = f"Set {PORT.name} to the port that the container listens on, such as {PORT.example}"
-            self._report(PORT.name, Flaw(value="", reason="the service names no port", remedy=remedy))
-        if rewrite and root == "/":
-            reason = "has no effect without a context root"
-            self._report(
-                CONTEXT_ROOT_REWRITE.name,
-                Flaw(value="true", reason=reason, remedy=f"Set {CONTEXT_ROOT.name} or remove it", severity="warning"),
-            )
-        if port is None or root is None or mode is None or not (hosts or default_backend):
-            return None
-        if cluster is None:
-            return None
-        return Routing(
-            hosts=hosts,
-            port=port,
-            network=network or "",
-            service_cluster=cluster,
-            context_root=root,
-            rewrite=rewrite and root != "/",
-            default_backend=default_backend,
-            backend_mode=mode,
-        )
+        values: dict[str, Any] = {}
+        usable = True
+        for label in LABELS.values():
+            if not label.field:
+                continue
+            value = self._value(label)
+            if value is None and label.name in self.labels:
+                usable = usable and not label.essential
+                value = label.default
+            values[label.field] = value
+        usable = usable and values["port"] is not None
+        routing = Routing(**{**values, "port": values["port"] or 0})
+        for check in CHECKS:
+            for name, flaw in check(routing, self.labels):
+                self._report(name, flaw)
+        return settled(routing) if usable and (routing.hosts or routing.default_backend) else None
 
     def _foreign(self) -> None:
         """Labels with our prefix that nothing reads."""
         for name in self.labels:
             if not name.startswith(PREFIX):
                 continue
-            if name in LATER:
-                reason = f"is not supported yet: {LATER[name]}"
-                self._warn(name, reason, "Remove the label, or wait for a version that supports it")
-            elif name not in KNOWN:
-                near = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.8)
+            label = LABELS.get(name)
+            if label is None:
+                near = difflib.get_close_matches(name, LABELS, n=1, cutoff=0.7)
                 remedy = f"Did you mean {near[0]}?" if near else "Remove the label, or see the list of labels"
-                self._warn(name, "is not a label of Interlock", remedy)
+                self._warn("label-unknown", name, "is not a label of Interlock", remedy)
+            elif not label.field:
+                reason = f"is not supported yet: {label.without}"
+                self._warn("label-later", name, reason, "Remove the label, or wait for a version that supports it")
 
-    def _warn(self, name: str, reason: str, remedy: str) -> None:
-        self._report(name, Flaw(value=self.labels[name], reason=reason, remedy=remedy, severity="warning"))
+    def _warn(self, code: str, name: str, reason: str, remedy: str) -> None:
+        self._report(name, Flaw(code=code, value=self.labels[name], reason=reason, remedy=remedy, severity="warning"))
 
     def _value(self, label: Label[T]) -> T | None:
         parsed = label.read(self.labels)
@@ -122,12 +86,14 @@ class _Reader:
         more = len(parsed.flaws) - _MOST_FLAWS
         if more > 0:
             remedy = "Correct those shown; the next ones follow"
-            self._report(label.name, Flaw(value="", reason=f"has {more} more mistakes", remedy=remedy))
+            code = parsed.flaws[0].code
+            self._report(label.name, Flaw(code=code, value="", reason=f"has {more} more mistakes", remedy=remedy))
         return parsed.value
 
     def _report(self, key: str, flaw: Flaw) -> None:
         self.problems.append(
             Problem(
+                code=flaw.code,
                 service=self.service,
                 service_id=self.service_id,
                 key=key[:_MOST_CHARACTERS],
@@ -137,3 +103,17 @@ class _Reader:
                 severity=flaw.severity,
             )
         )
+
+
+def settled(routing: Routing) -> Routing:
+    """Without what has no effect beside what else is asked for; `known` has told of it."""
+    whole, virtual = routing.context_root == "/", routing.backend_mode == "vip"
+    cookie = "" if virtual else routing.sticky_cookie
+    return msgspec.structs.replace(
+        routing,
+        rewrite=routing.rewrite and not whole,
+        websockets=routing.websockets if whole else (),
+        sticky_cookie=cookie,
+        ip_hash=routing.ip_hash and not virtual and not cookie,
+        redirects=tuple(redirect for redirect in routing.redirects if redirect.source in routing.hosts),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from interlock.labels.clusters import SERVICE_CLUSTER
+from interlock.labels.known.clusters import SERVICE_CLUSTER
 from interlock.labels.label import PREFIX, STACK
 
 

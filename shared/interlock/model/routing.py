@@ -49,24 +49,52 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: tuple[Endpoint, ...] = ()
 
 
+class PassiveChecks(msgspec.Struct, frozen=True, kw_only=True):
+    """When an endpoint that fails gets no requests for a while; None where the proxy's own value applies.
+
+    After `max_fails` failed attempts within `fail_timeout` (seconds), for as long; 0 for never.
+    """
+
+    max_fails: int | None = None
+    fail_timeout: int | None = None
+
+
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Match a path prefix on whole segments: `/app` matches `/app` and `/app/x`, never `/apple`.
 
     `rewrite`: the prefix is taken off before the request goes to the upstream, and the bare prefix is redirected to
-    itself with a slash.
+    itself with a slash. `websockets`: absolute paths below which a connection may be upgraded.
+    `sticky_cookie`: requests with the same value of this cookie go to the same endpoint; before `ip_hash`, by which
+    those of one client do. `passive`: for the services (by id) that say so.
     """
 
     path: str = "/"
     rewrite: bool = False
     upstream: str
     services: tuple[str, ...] = ()
+    websockets: tuple[str, ...] = ()
+    sticky_cookie: str = ""
+    ip_hash: bool = False
+    passive: dict[str, PassiveChecks] = {}
+
+
+class HostRedirect(msgspec.Struct, frozen=True, kw_only=True):
+    """Every request is answered with 302 to `target` (scheme and authority) and the path and query asked for."""
+
+    target: str
+    service: str
+    service_id: str
 
 
 class VirtualHost(msgspec.Struct, frozen=True, kw_only=True):
-    """A host name (lower case, IDNA; `DEFAULT_HOST` for the catch-all) with its routes, longest path first."""
+    """A host name (lower case, IDNA; `DEFAULT_HOST` for the catch-all) with its routes, longest path first.
+
+    With a redirect there are no routes.
+    """
 
     host: str
     routes: tuple[Route, ...] = ()
+    redirect: HostRedirect | None = None
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

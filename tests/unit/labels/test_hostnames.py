@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from interlock.labels.hostnames import parse_host
-from interlock.labels.hosts import parse_hosts
+from interlock.labels.known.hosts import parse_hosts
 
 
 @pytest.mark.parametrize(

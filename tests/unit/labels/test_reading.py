@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from interlock.labels.reading import Reading, Routing, read
+from interlock.labels.reading import Reading, read
 from interlock.labels.registry import LABELS
 from interlock.labels.relevance import is_interlock_service, relevant, service_cluster_of
+from interlock.labels.routing import Routing
 from interlock.model.problem import Problem
 
 LB = "com.docker.lb."
@@ -200,7 +201,7 @@ def test_an_unknown_label_that_is_like_none() -> None:
     assert "Did you mean" not in only_problem(reading(hosts="a.com", port="80", zzzzzzzzzzzzzzzzzzzzzz="x")).remedy
 
 
-@pytest.mark.parametrize("name", ["ssl_cert", "ip_hash", "redirects", "max_fails", "websocket_endpoints"])
+@pytest.mark.parametrize("name", ["ssl_cert", "ssl_only", "ssl_backend"])
 def test_a_label_that_is_not_built_yet_is_not_called_unknown(name: str) -> None:
     found = reading(hosts="a.com", port="80", **{name: "x"})
     assert found.routing is not None

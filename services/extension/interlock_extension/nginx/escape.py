@@ -23,6 +23,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _IDENTIFIER = re.compile(r"[a-z0-9_]{1,120}")
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\.?")
+_TARGET = re.compile(rf"https?://{_LABEL}(?:\.{_LABEL})*(?::[0-9]{{1,5}})?")
+_VARIABLE = re.compile(r"[A-Za-z0-9_]{1,64}")
 _DURATION = re.compile(r"\d{1,9}(?:ms|s|m|h)?")
 _SIZE = re.compile(r"\d{1,9}[kKmMgG]?")
 _LONGEST_HOST = 253
@@ -89,6 +91,23 @@ def address(host: str, port: int) -> Token:
     if not 0 < port < 65536:
         raise ConfigRejected(f"endpoint {host}: port {port} is not within 1 to 65535")
     return Token(f"[{ip}]:{port}" if ip.version == 6 else f"{ip}:{port}")
+
+
+def redirect(target: str) -> Token:
+    """What `return 302` takes: scheme and authority, and after it what the client asked for."""
+    if not _TARGET.fullmatch(target):
+        raise ConfigRejected(f"redirect to {target!r}: write a scheme and a host, such as https://shop.example.com")
+    return Token(f'"{target}$request_uri"')
+
+
+def cookie_variable(name: str) -> Token | None:
+    """nginx's own variable of a cookie; None where its name cannot be that of a variable (see `cookie_pattern`)."""
+    return Token(f"$cookie_{name}") if _VARIABLE.fullmatch(name) else None
+
+
+def cookie_pattern(name: str) -> Token:
+    """For a map of `$http_cookie`: a regular expression whose first group is the cookie's value."""
+    return quoted(f"~(?:^|;[ ]*){re.escape(_checked(name))}=([^;]*)")
 
 
 def duration(value: str) -> Token:

@@ -13,7 +13,7 @@ import jinja2
 import msgspec
 
 from interlock.errors import ConfigRejected
-from interlock.model.routing import DEFAULT_HOST, Route, Upstream
+from interlock.model.routing import DEFAULT_HOST, PassiveChecks, Route, Upstream, VirtualHost
 from interlock_extension.nginx import escape
 from interlock_extension.nginx.config import NginxConfig
 from interlock_extension.nginx.escape import Token
@@ -95,16 +95,44 @@ class NginxRenderer:
 
     def _host_values(self, view: HostView) -> dict[str, object]:
         name, is_default = view.host.host, view.host.host == DEFAULT_HOST
-        served = {upstream.name: _upstream(upstream, self._config.upstream_zone_size) for upstream in view.upstreams}
-        routes = [_route(route, served) for route in view.host.routes]
-        own_status = any(route.path.rstrip("/") == STATUS_PATH for route in view.host.routes)
+        policies = {route.upstream: route for route in view.host.routes}
+        served = {u.name: self._upstream(u, policies.get(u.name)) for u in view.upstreams}
+        routes = [each for route in view.host.routes for each in _locations(route, view.host, served)]
+        own_status = any(route["path"] == STATUS_PATH for route in routes)
+        target = view.host.redirect.target if view.host.redirect else ""
         return {
             "upstreams": list(served.values()),
+            "redirect": escape.redirect(target) if target else Token(""),
             "server_name": Token("_") if is_default else escape.server_name(name),
             "default_server": Token(" default_server" if is_default else ""),
             "routes": routes,
             "whole": any(route["folder"] == '"/"' for route in routes),
             "status_page": Token("") if own_status else self._status_page(),
+        }
+
+    def _upstream(self, upstream: Upstream, policy: Route | None) -> dict[str, object]:
+        name = escape.identifier(upstream.name)
+        servers: dict[str, Token] = {}
+        for endpoint in upstream.endpoints:
+            address = escape.address(endpoint.address, endpoint.port)
+            checks = policy.passive.get(endpoint.service_id) if policy else None
+            servers.setdefault(address, _server(address, checks or PassiveChecks()))
+        cookie = policy.sticky_cookie if policy else ""
+        own = Token(f"$il_cookie_{name}")
+        variable = escape.cookie_variable(cookie) if cookie else None
+        balance = Token("")
+        if cookie:
+            balance = Token(f"hash {variable or own} consistent;")
+        elif policy and policy.ip_hash:
+            balance = Token("ip_hash;")
+        return {
+            "name": name,
+            "zone": Token(f"{name}_backend"),
+            "zone_size": zone_size(len(servers), self._config.upstream_zone_size),
+            "balance": balance,
+            "cookie": escape.cookie_pattern(cookie) if cookie and variable is None else Token(""),
+            "variable": own,
+            "servers": [servers[address] for address in sorted(servers)],
         }
 
     def shared(self, hosts: int, longest: int, *, default: bool) -> dict[str, bytes]:
@@ -186,25 +214,36 @@ def _stem(host: str) -> str:
     return f"_x{blake2s(host.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
 
 
-def _upstream(upstream: Upstream, least: int) -> dict[str, object]:
-    name = escape.identifier(upstream.name)
-    servers = sorted({escape.address(e.address, e.port) for e in upstream.endpoints})
-    return {
-        "name": name,
-        "zone": Token(f"{name}_backend"),
-        "zone_size": zone_size(len(servers), least),
-        "servers": servers,
-    }
+def _server(address: Token, checks: PassiveChecks) -> Token:
+    said = [address]
+    if checks.max_fails is not None:
+        said.append(Token(f"max_fails={checks.max_fails:d}"))
+    if checks.fail_timeout is not None:
+        said.append(Token(f"fail_timeout={checks.fail_timeout:d}s"))
+    return Token(" ".join(said))
 
 
-def _route(route: Route, served: Mapping[str, object]) -> dict[str, object]:
-    bare = route.path.rstrip("/")
+def _locations(route: Route, host: VirtualHost, served: Mapping[str, object]) -> list[dict[str, object]]:
+    """The route's own path, and those below which it lets connections be upgraded."""
+    paths = {each.path for each in host.routes}
+    own = route.path in route.websockets
+    # A path that is another service's is that service's.
+    more = [path for path in route.websockets if path not in paths]
+    return [_location(path, route, served, websocket=True) for path in more] + [
+        _location(route.path, route, served, websocket=own)
+    ]
+
+
+def _location(path: str, route: Route, served: Mapping[str, object], *, websocket: bool) -> dict[str, object]:
+    bare = path.rstrip("/")
     return {
+        "path": bare,
         "folder": escape.path(bare + "/"),
         # The exact location keeps `/app` from being redirected to `/app/`, which is what a rewrite wants.
         "exact": escape.path(bare) if bare else Token(""),
         "upstream": escape.identifier(route.upstream) if route.upstream in served else Token(""),
         "rewrite": bool(route.rewrite and bare and route.upstream in served),
+        "websocket": websocket,
     }
 
 

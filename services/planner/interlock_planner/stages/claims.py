@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from interlock.labels.backends import BACKEND_MODE
-from interlock.labels.reading import Routing, read
+from interlock.labels.known.backends import BACKEND_MODE
+from interlock.labels.reading import read
+from interlock.labels.routing import Routing
 from interlock.model.problem import Problem
-from interlock.model.routing import DEFAULT_HOST, VIP, Endpoint
+from interlock.model.routing import DEFAULT_HOST, VIP, Endpoint, PassiveChecks, Route
 from interlock.model.swarm import Network, Service
 from interlock_planner.stages.networks import choose_network
 
@@ -15,15 +16,22 @@ _DRAINS_SINCE_EVER = 0.0
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """What one service contributes to its hosts. `age` orders the services of a host, oldest first."""
+    """What one service contributes to its hosts. `age` orders the services of a host, oldest first.
+
+    `policy`: how its route is served, as a route that is not yet one of a host. `redirects`: host to target.
+    """
 
     service_id: str
     service: str
     age: tuple[str, str, str]
     hosts: tuple[str, ...]
-    path: str
-    rewrite: bool
+    policy: Route
+    redirects: dict[str, str] = {}
     endpoints: tuple[Endpoint, ...]
+
+    @property
+    def path(self) -> str:
+        return self.policy.path
 
 
 def claim_of(service: Service) -> tuple[Claim | None, tuple[Problem, ...]]:
@@ -40,11 +48,24 @@ def claim_of(service: Service) -> tuple[Claim | None, tuple[Problem, ...]]:
         service=service.name,
         age=age_of(service),
         hosts=(*default, *reading.routing.hosts),
-        path=reading.routing.context_root,
-        rewrite=reading.routing.rewrite,
+        policy=_policy(service.id, reading.routing),
+        redirects={redirect.source: redirect.target for redirect in reading.routing.redirects},
         endpoints=endpoints,
     )
     return claim, reading.problems
+
+
+def _policy(service_id: str, routing: Routing) -> Route:
+    checks = PassiveChecks(max_fails=routing.max_fails, fail_timeout=routing.fail_timeout)
+    return Route(
+        path=routing.context_root,
+        rewrite=routing.rewrite,
+        upstream="",
+        websockets=routing.websockets,
+        sticky_cookie=routing.sticky_cookie,
+        ip_hash=routing.ip_hash,
+        passive={service_id: checks} if checks != PassiveChecks() else {},
+    )
 
 
 def age_of(service: Service) -> tuple[str, str, str]:
@@ -85,6 +106,7 @@ def _of_tasks(service: Service, routing: Routing, network: Network) -> tuple[End
 def _virtual(service: Service, routing: Routing, network: Network) -> tuple[Endpoint, ...] | Problem:
     if network.vip is None:
         return Problem(
+            code="vip-missing",
             service=service.name,
             service_id=service.id,
             key=BACKEND_MODE.name,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
-from interlock.labels.paths import CONTEXT_ROOT_REWRITE
+from interlock.labels.known.balancing import IP_HASH, STICKY_SESSION_COOKIE
+from interlock.labels.known.paths import CONTEXT_ROOT_REWRITE
+from interlock.labels.known.redirects import REDIRECTS
+from interlock.labels.known.websockets import WEBSOCKET_ENDPOINTS
+from interlock.labels.label import Label
 from interlock.model.names import upstream_name
 from interlock.model.problem import Problem
-from interlock.model.routing import DEFAULT_HOST, Endpoint, Route, Upstream, VirtualHost
+from interlock.model.routing import DEFAULT_HOST, Endpoint, HostRedirect, Route, Upstream, VirtualHost
 from interlock_planner.stages.claims import Claim
 
 
@@ -26,28 +31,37 @@ def plan_host(host: str, claims: Iterable[Claim]) -> HostPlan:
 
     Services of the same path merge; of settings that can only be one, the oldest service's counts.
     """
+    by_age = sorted(claims, key=lambda c: c.age)
+    oldest, target = by_age[0], by_age[0].redirects.get(host)
+    conflicts = {claim.service_id: _redirect_conflicts(host, claim, oldest) for claim in by_age[1:]}
+    if target is not None:
+        redirect = HostRedirect(target=target, service=oldest.service, service_id=oldest.service_id)
+        found = VirtualHost(host=host, redirect=redirect)
+        return HostPlan(virtual_host=found, upstreams=(), conflicts=_some(conflicts))
     by_path: dict[str, list[Claim]] = {}
-    for claim in sorted(claims, key=lambda c: c.age):
+    for claim in by_age:
         by_path.setdefault(claim.path, []).append(claim)
+    for same_path in by_path.values():
+        for claim in same_path[1:]:
+            conflicts[claim.service_id] += _conflicts(host, claim, same_path[0])
     paths = sorted(by_path, key=lambda path: (-len(path), path))
     return HostPlan(
         virtual_host=VirtualHost(host=host, routes=tuple(_route(host, path, by_path[path]) for path in paths)),
         upstreams=tuple(_upstream(host, path, by_path[path]) for path in paths),
-        conflicts={
-            claim.service_id: (_conflict(host, claim, same_path[0]),)
-            for same_path in by_path.values()
-            for claim in same_path
-            if claim.rewrite != same_path[0].rewrite
-        },
+        conflicts=_some(conflicts),
     )
 
 
+def _some(conflicts: Mapping[str, tuple[Problem, ...]]) -> dict[str, tuple[Problem, ...]]:
+    return {service_id: problems for service_id, problems in conflicts.items() if problems}
+
+
 def _route(host: str, path: str, claims: Sequence[Claim]) -> Route:
-    return Route(
-        path=path,
-        rewrite=claims[0].rewrite,
+    return msgspec.structs.replace(
+        claims[0].policy,
         upstream=upstream_name(host, path),
         services=tuple(claim.service for claim in claims),
+        passive={service_id: checks for claim in claims for service_id, checks in claim.policy.passive.items()},
     )
 
 
@@ -60,14 +74,47 @@ def _order(endpoint: Endpoint) -> tuple[str, str, str]:
     return endpoint.service, endpoint.task, endpoint.service_id
 
 
-def _conflict(host: str, claim: Claim, older: Claim) -> Problem:
+def _conflicts(host: str, claim: Claim, older: Claim) -> tuple[Problem, ...]:
+    """A warning for each setting of its route that differs from the older service's."""
     where = f"{'the default backend' if host == DEFAULT_HOST else host}{claim.path}"
+    both = [(label.name, shown(claim.policy), shown(older.policy)) for label, shown in _SHOWN]
+    return tuple(
+        _conflict(claim, older, key, (mine, f"{theirs or 'none'} for {where}"))
+        for key, mine, theirs in both
+        if mine != theirs
+    )
+
+
+def _redirect_conflicts(host: str, claim: Claim, older: Claim) -> tuple[Problem, ...]:
+    mine, theirs = (each.redirects.get(host, "") for each in (claim, older))
+    if mine == theirs:
+        return ()
+    return (_conflict(claim, older, REDIRECTS.name, (mine, f"{theirs or 'no redirect'} for {host}")),)
+
+
+def _conflict(claim: Claim, older: Claim, key: str, values: tuple[str, str]) -> Problem:
+    mine, theirs = values
     return Problem(
+        code="conflict",
         service=claim.service,
         service_id=claim.service_id,
-        key=CONTEXT_ROOT_REWRITE.name,
-        value=str(claim.rewrite).lower(),
-        reason=f"the older service {older.service} has {str(older.rewrite).lower()} for {where}, and that counts",
-        remedy=f"Give both services the same {CONTEXT_ROOT_REWRITE.name}",
+        key=key,
+        value=mine[:200],
+        reason=f"the older service {older.service} has {theirs[:300]}, and that counts",
+        remedy=f"Give both services the same {key}",
         severity="warning",
+        concerned=(older.service,),
     )
+
+
+def _flag(value: bool) -> str:
+    return str(value).lower()
+
+
+_SHOWN: tuple[tuple[Label[Any], Callable[[Route], str]], ...] = (
+    (CONTEXT_ROOT_REWRITE, lambda route: _flag(route.rewrite)),
+    (WEBSOCKET_ENDPOINTS, lambda route: ",".join(route.websockets)),
+    (STICKY_SESSION_COOKIE, lambda route: route.sticky_cookie),
+    (IP_HASH, lambda route: _flag(route.ip_hash)),
+)
+"""The settings of a route that can only be one, as the label's owner reads them."""

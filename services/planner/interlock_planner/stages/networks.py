@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from interlock.labels.backends import NETWORK
+from interlock.labels.known.backends import NETWORK
 from interlock.labels.label import STACK
-from interlock.labels.reading import Routing
+from interlock.labels.routing import Routing
 from interlock.model.problem import Problem
 from interlock.model.swarm import Network, Service
 
@@ -21,22 +21,25 @@ def choose_network(service: Service, routing: Routing) -> Network | Problem:
             "Attach it to an overlay network (docker service update --network-add …); "
             "tasks reached by ports published in host mode are not supported yet"
         )
-        return _problem(service, routing, "the service is on no network that proxies can join", remedy)
+        return _problem("network-none", service, routing, "the service is on no network that proxies can join", remedy)
     if routing.network:
         stack = service.labels.get(STACK, "")
         for wanted in (routing.network, f"{stack}_{routing.network}"):
             for network in usable:
                 if network.name == wanted:
                     return network
-        return _problem(service, routing, "the service is on no such network", f"Name one that it is on: {names}")
+        return _problem(
+            "network-unknown", service, routing, "the service is on no such network", f"Name one that it is on: {names}"
+        )
     if len(usable) > 1:
         reason = f"the service is on {len(usable)} networks ({names}) and does not say which one serves"
-        return _problem(service, routing, reason, f"Set {NETWORK.name} to one of them")
+        return _problem("network-ambiguous", service, routing, reason, f"Set {NETWORK.name} to one of them")
     return usable[0]
 
 
-def _problem(service: Service, routing: Routing, reason: str, remedy: str) -> Problem:
+def _problem(code: str, service: Service, routing: Routing, reason: str, remedy: str) -> Problem:
     return Problem(
+        code=code,
         service=service.name,
         service_id=service.id,
         key=NETWORK.name,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from interlock.labels.hostnames import parse_host
-from interlock.labels.label import PREFIX, Flaw, Label, Parsed, parse_bool
+from interlock.labels.label import PREFIX, Flaw, Label, Labels, Parsed, parse_bool
+from interlock.labels.routing import Routing
 
 
 def parse_hosts(text: str) -> Parsed[tuple[str, ...]]:
@@ -22,15 +25,32 @@ def parse_hosts(text: str) -> Parsed[tuple[str, ...]]:
 
 HOSTS: Label[tuple[str, ...]] = Label(
     name=f"{PREFIX}hosts",
-    doc="Host names that the service answers to, separated by commas; *.example.com for all names below one.",
+    syntax="host names, separated by commas; `*.example.com` for all names below one",
+    doc="The names that the service answers to, in any case; international names as they are or in punycode. "
+    "Services that name the same host share it: requests go to the tasks of all of them.",
     example="shop.example.com,www.example.com",
     default=(),
+    default_words="required, unless the service is the default backend",
     parse=parse_hosts,
+    field="hosts",
 )
 DEFAULT_BACKEND: Label[bool] = Label(
     name=f"{PREFIX}default_backend",
+    syntax="`true` or `false`",
     doc="Whether the service answers every host that no service names.",
     example="true",
     default=False,
     parse=parse_bool,
+    field="default_backend",
 )
+
+
+def _named(routing: Routing, labels: Labels) -> Iterator[tuple[str, Flaw]]:
+    if routing.default_backend or labels.get(HOSTS.name, "").strip(" ,\t\r\n"):
+        return
+    remedy = f"Set {HOSTS.name}={HOSTS.example} (or {DEFAULT_BACKEND.name}=true)"
+    yield HOSTS.name, Flaw(code="hosts-missing", value="", reason="the service names no host", remedy=remedy)
+
+
+LABELS = (HOSTS, DEFAULT_BACKEND)
+CHECKS = (_named,)

@@ -14,14 +14,21 @@ def _parse(text: str) -> Parsed[str]:
     if not name or _NAME.fullmatch(name):
         return Parsed(value=name)
     remedy = "Write one name as the proxies have it: letters, digits, '-', '_' and '.', at most 63, such as us-east"
-    return refused(text, "is not the name of a service cluster, and so the service is not routed", remedy)
+    return refused(
+        "cluster-invalid", text, "is not the name of a service cluster, and so the service is not routed", remedy
+    )
 
 
 SERVICE_CLUSTER: Label[str] = Label(
     name=f"{PREFIX}service_cluster",
-    doc="The service cluster whose proxies route the service; a name of at most 63 letters, digits, `-`, `_` and `.`; "
-    "blank for the unnamed one.",
+    syntax="a name of at most 63 letters, digits, `-`, `_` and `.`; blank for the unnamed one",
+    doc="The service cluster whose proxies route the service, and no others.",
     example="us-east",
     default="",
+    default_words="the unnamed one",
     parse=_parse,
+    field="service_cluster",
+    essential=True,
 )
+
+LABELS = (SERVICE_CLUSTER,)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from interlock.labels.label import PREFIX, Label, Parsed, parse_bool, refused
+from interlock.labels.label import PREFIX, Flaw, Label, Labels, Parsed, parse_bool, refused
+from interlock.labels.routing import Routing
 
 _ALLOWED = re.compile(r"[A-Za-z0-9._~!+=:@/-]*")
 _LONGEST = 512
@@ -19,11 +21,11 @@ def parse_context_root(text: str) -> Parsed[str]:
     path = text.strip()
     if path in ("", "/"):
         return Parsed(value="/")
-    mistake = _mistake(path)
-    return refused(text, *mistake) if mistake else Parsed(value=path.removesuffix("/"))
+    mistake = mistake_of(path)
+    return refused("path-invalid", text, *mistake) if mistake else Parsed(value=path.removesuffix("/"))
 
 
-def _mistake(path: str) -> tuple[str, str] | None:
+def mistake_of(path: str) -> tuple[str, str] | None:
     """Reason and remedy of the first mistake."""
     bad = sorted(set(_ALLOWED.sub("", path)))
     segments = path.removesuffix("/").split("/")[1:]
@@ -40,16 +42,42 @@ def _mistake(path: str) -> tuple[str, str] | None:
 
 CONTEXT_ROOT: Label[str] = Label(
     name=f"{PREFIX}context_root",
+    syntax="one path, such as `/app`",
     doc="The path below which the service answers: /app is /app and /app/x, not /apple. One a service; "
     "services that share a host may have different ones.",
     example="/app",
     default="/",
+    default_words="the whole host",
     parse=parse_context_root,
+    field="context_root",
+    essential=True,
 )
 CONTEXT_ROOT_REWRITE: Label[bool] = Label(
     name=f"{PREFIX}context_root_rewrite",
-    doc="Whether the context root is taken off before the request goes to the service.",
+    syntax="`true` or `false`",
+    doc="Whether the context root is taken off before the request goes to the service: with `/app`, `/app/x` arrives "
+    "as `/x`, and `/app` is redirected to `/app/`.",
     example="true",
     default=False,
     parse=parse_bool,
+    field="rewrite",
 )
+
+
+def _rewrites_something(routing: Routing, _: Labels) -> Iterator[tuple[str, Flaw]]:
+    if not routing.rewrite or routing.context_root != "/":
+        return
+    yield (
+        CONTEXT_ROOT_REWRITE.name,
+        Flaw(
+            code="rewrite-without-root",
+            value="true",
+            reason="has no effect without a context root",
+            remedy=f"Set {CONTEXT_ROOT.name} or remove it",
+            severity="warning",
+        ),
+    )
+
+
+LABELS = (CONTEXT_ROOT, CONTEXT_ROOT_REWRITE)
+CHECKS = (_rewrites_something,)

@@ -1,0 +1,96 @@
+"""The family of redirects: hosts that only send clients elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from interlock.labels.hostnames import parse_host
+from interlock.labels.known.hosts import HOSTS
+from interlock.labels.label import PREFIX, Flaw, Label, Labels, Parsed
+from interlock.labels.routing import Redirect, Routing
+
+_URL = re.compile(r"(?P<scheme>https?)://(?P<host>[^/:?#@\s]+)(?::(?P<port>[0-9]{1,5}))?(?P<rest>/?)", re.IGNORECASE)
+_HOW = "Write http://old.example.com,https://new.example.com, further pairs after a semicolon"
+
+
+def parse_redirects(text: str) -> Parsed[tuple[Redirect, ...]]:
+    """The good ones of `source,target;source,target;`, sorted; a flaw for each bad one. A source has one target."""
+    found: dict[str, Redirect] = {}
+    flaws: list[Flaw] = []
+    for pair in filter(None, (each.strip() for each in text.split(";"))):
+        redirect = _pair(pair)
+        if isinstance(redirect, Flaw):
+            flaws.append(redirect)
+        elif found.setdefault(redirect.source, redirect) != redirect:
+            flaws.append(_flaw(pair, f"sends {redirect.source} to a second place", "Keep one target for each host"))
+    return Parsed(value=tuple(sorted(found.values())), flaws=tuple(flaws))
+
+
+def _pair(pair: str) -> Redirect | Flaw:
+    urls = [each.strip() for each in pair.split(",")]
+    if len(urls) != 2:
+        return _flaw(pair, "is not a source and a target", _HOW)
+    source, target = _url(urls[0]), _url(urls[1])
+    if isinstance(source, Flaw):
+        return source
+    if isinstance(target, Flaw):
+        return target
+    (scheme, host, _), (to_scheme, to_host, to_port) = source, target
+    rules = (
+        (host.startswith("*.") or to_host.startswith("*."), "has a wildcard in it", "Write each host by its name"),
+        (scheme == "https", "redirects https, where the service itself answers", "Write http:// before the source"),
+        ((host, to_scheme) == (to_host, "http"), "redirects a host to itself", "Redirect it to https:// or elsewhere"),
+    )
+    for broken, reason, remedy in rules:
+        if broken:
+            return _flaw(pair, reason, remedy)
+    return Redirect(source=host, target=f"{to_scheme}://{to_host}{f':{to_port}' if to_port else ''}")
+
+
+def _url(text: str) -> tuple[str, str, str] | Flaw:
+    """Scheme, host and port."""
+    found = _URL.fullmatch(text)
+    if not found:
+        return _flaw(text, "is not a URL of scheme and host alone", _HOW)
+    parsed = parse_host(found["host"])
+    if parsed.value is None:
+        return _flaw(text, f"its host {parsed.flaws[0].reason}", _HOW)
+    port = found["port"] or ""
+    if port and not 0 < int(port) < 65536:
+        return _flaw(text, "has a port that is out of range", "Write a port from 1 to 65535, or none")
+    return found["scheme"].lower(), parsed.value, port.lstrip("0")
+
+
+def _flaw(value: str, reason: str, remedy: str) -> Flaw:
+    return Flaw(code="redirect-invalid", value=value, reason=reason, remedy=remedy)
+
+
+REDIRECTS: Label[tuple[Redirect, ...]] = Label(
+    name=f"{PREFIX}redirects",
+    syntax="`source,target`, further pairs after a semicolon",
+    doc="Requests over plain HTTP for the host of `source`, which `hosts` must name as well, are answered with 302 to "
+    "`target` and the path and query that were asked for. The redirected host serves nothing else.",
+    example="http://old.example.com,http://www.example.com",
+    default=(),
+    default_words="none",
+    parse=parse_redirects,
+    field="redirects",
+)
+
+
+def _of_own_hosts(routing: Routing, _: Labels) -> Iterator[tuple[str, Flaw]]:
+    for redirect in routing.redirects:
+        if redirect.source not in routing.hosts:
+            flaw = Flaw(
+                code="redirect-host",
+                value=redirect.source,
+                reason="is redirected, but is no host of the service, so nothing happens",
+                remedy=f"Add {redirect.source} to {HOSTS.name}",
+                severity="warning",
+            )
+            yield REDIRECTS.name, flaw
+
+
+LABELS = (REDIRECTS,)
+CHECKS = (_of_own_hosts,)

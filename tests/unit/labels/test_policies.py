@@ -1,0 +1,172 @@
+"""The labels of how a host is served: each with values that it takes and values that it refuses, and what they mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from interlock.labels.reading import Reading, read
+from interlock.labels.registry import LABELS
+from interlock.labels.routing import Redirect, Routing
+from interlock.model.problem import CODES
+
+LB = "com.docker.lb."
+OLD_NEW = "http://old.test,http://new.test"
+
+
+def reading(**labels: str) -> Reading:
+    given = {"hosts": "old.test,new.test", "port": "80", **labels}
+    return read("shop", "s1", {LB + name: value for name, value in given.items()})
+
+
+def asked(**labels: str) -> Routing:
+    found = reading(**labels)
+    assert found.routing is not None
+    assert found.problems == ()
+    return found.routing
+
+
+@pytest.mark.parametrize(
+    ("text", "redirects"),
+    [
+        (OLD_NEW, [("old.test", "http://new.test")]),
+        (f" {OLD_NEW} ; ", [("old.test", "http://new.test")]),
+        (f"{OLD_NEW};http://new.test,https://NEW.test:8443/;", [("new.test", "https://new.test:8443"), ("old.test", "http://new.test")]),
+        ("http://old.test/,https://old.test", [("old.test", "https://old.test")]),
+        ("HTTP://OLD.test. , http://münchen.example:080", [("old.test", "http://xn--mnchen-3ya.example:80")]),
+        (";;", []),
+    ],
+)  # fmt: skip
+def test_redirects(text: str, redirects: list[tuple[str, str]]) -> None:
+    assert asked(redirects=text).redirects == tuple(Redirect(source=s, target=t) for s, t in redirects)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("http://old.test", "is not a source and a target"),
+        ("old.test,http://new.test", "is not a URL"),
+        ("http://old.test,http://new.test/path", "is not a URL"),
+        ("http://old.test,ftp://new.test", "is not a URL"),
+        ('http://old.test,http://new.test" return 200', "is not a URL"),
+        ("http://old.test,http://new.test$request_uri", "its host"),
+        ("http://old.test,http://old.test", "to itself"),
+        ("https://old.test,http://new.test", "redirects https"),
+        ("http://*.test,http://new.test", "wildcard"),
+        ("http://old.test,http://new.test:99999", "out of range"),
+        (f"{OLD_NEW};http://old.test,http://other.test", "to a second place"),
+        ("http://old.test,http://u@new.test", "is not a URL"),
+    ],
+)
+def test_redirects_that_are_none(text: str, why: str) -> None:
+    found = reading(redirects=text)
+    assert found.routing is not None
+    [problem] = found.problems
+    assert (problem.code, problem.severity, problem.key) == ("redirect-invalid", "error", LB + "redirects")
+    assert why in problem.reason
+
+
+def test_a_good_redirect_beside_a_bad_one_counts() -> None:
+    found = reading(redirects=f"nonsense;{OLD_NEW}")
+    assert found.routing is not None
+    assert [redirect.source for redirect in found.routing.redirects] == ["old.test"]
+
+
+def test_a_redirect_of_a_host_that_is_not_the_services() -> None:
+    found = reading(redirects="http://other.test,http://new.test")
+    [problem] = found.problems
+    assert (problem.code, problem.value, problem.severity) == ("redirect-host", "other.test", "warning")
+    assert found.routing is not None
+    assert found.routing.redirects == ()
+
+
+@pytest.mark.parametrize("name", ["session", "connect.sid", "my-session", "__Host-x", "a" * 128])
+def test_a_sticky_cookie(name: str) -> None:
+    assert asked(sticky_session_cookie=f" {name} ").sticky_cookie == name
+
+
+@pytest.mark.parametrize("name", ["a b", "a=b", "a;b", 'a"b', "é", "a,b", "a\x00", "a\nb", "(a)", "{a}", "a" * 129])
+def test_a_cookie_name_that_is_none(name: str) -> None:
+    found = reading(sticky_session_cookie=f"x{name}")
+    assert found.routing is not None
+    assert found.routing.sticky_cookie == ""
+    assert [problem.code for problem in found.problems] == ["cookie-invalid"]
+
+
+def test_ip_hash() -> None:
+    assert asked(ip_hash="true").ip_hash
+    assert not asked(ip_hash="false").ip_hash
+
+
+def test_a_cookie_comes_before_ip_hash() -> None:
+    found = reading(ip_hash="true", sticky_session_cookie="s")
+    assert found.routing is not None
+    assert (found.routing.ip_hash, found.routing.sticky_cookie) == (False, "s")
+    assert [problem.code for problem in found.problems] == ["ip-hash-with-cookie"]
+
+
+def test_nobody_chooses_behind_a_virtual_ip() -> None:
+    found = reading(ip_hash="true", backend_mode="vip")
+    assert found.routing is not None
+    assert not found.routing.ip_hash
+    assert [problem.code for problem in found.problems] == ["sticky-with-vip"]
+    found = reading(sticky_session_cookie="s", backend_mode="vip")
+    assert found.routing is not None
+    assert not found.routing.sticky_cookie
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [("/ws", ("/ws",)), (" /ws/ ,/a/b,/ws", ("/a/b", "/ws")), ("/", ("/",)), (",", ())],
+)
+def test_websocket_endpoints(text: str, paths: tuple[str, ...]) -> None:
+    assert asked(websocket_endpoints=text).websockets == paths
+
+
+@pytest.mark.parametrize("path", ["ws", "/a b", "/a;b", "/a{", "/a$b", "/a//b", "/../a", '/a"', "/a\x00", "/é"])
+def test_a_websocket_endpoint_that_is_no_path(path: str) -> None:
+    found = reading(websocket_endpoints=f"/ok,{path}")
+    assert found.routing is not None
+    assert found.routing.websockets == ("/ok",)
+    assert [(problem.code, problem.value) for problem in found.problems] == [("websocket-invalid", path.strip())]
+
+
+def test_websocket_endpoints_beside_a_context_root() -> None:
+    found = reading(websocket_endpoints="/ws", context_root="/app")
+    assert found.routing is not None
+    assert found.routing.websockets == ()
+    assert [problem.code for problem in found.problems] == ["websocket-with-root"]
+
+
+@pytest.mark.parametrize(("text", "count"), [("3", 3), (" 0 ", 0), ("", None), ("999999", 999999)])
+def test_max_fails(text: str, count: int | None) -> None:
+    assert asked(max_fails=text).max_fails == count
+
+
+@pytest.mark.parametrize("text", ["-1", "3.0", "three", "1000000", "٣", "3;"])
+def test_a_count_that_is_none(text: str) -> None:
+    found = reading(max_fails=text)
+    assert found.routing is not None
+    assert found.routing.max_fails is None
+    assert [(problem.code, problem.value) for problem in found.problems] == [("count-invalid", text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30), ("10", 10), ("1m30s", 90), ("1m 30s", 90), ("2h", 7200), ("1d", 86400), ("", None)]
+)  # fmt: skip
+def test_fail_timeout(text: str, seconds: int | None) -> None:
+    assert asked(fail_timeout=text).fail_timeout == seconds
+
+
+@pytest.mark.parametrize("text", ["500ms", "0", "0s", "2y", "soon", "-1s", "30s;", "1.5s", "٣s", "30 s"])
+def test_a_time_that_is_none(text: str) -> None:
+    found = reading(fail_timeout=text)
+    assert found.routing is not None
+    assert found.routing.fail_timeout is None
+    assert [(problem.code, problem.value) for problem in found.problems] == [("time-invalid", text)]
+
+
+def test_every_problem_has_a_code_that_is_listed() -> None:
+    for label in LABELS.values():
+        for text in ("", "x", "-", '";', "true", "/", "http://a,b", "9" * 9):
+            for problem in read("s", "1", {label.name: text}).problems:
+                assert problem.code in CODES
