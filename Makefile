@@ -8,7 +8,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up test check static architecture format lint types contracts fix swarm load soak bench lock wheelhouse clean
+.PHONY: help up test check static architecture format lint types contracts fix swarm load soak bench lock wheelhouse docs clean
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -85,6 +85,9 @@ wheelhouse: $(VENV)/.demo ## The packages that deploy/Dockerfile needs, into ./w
 	@sed 's/ ; python.*/ \\/' constraints-demo.txt >wheelhouse/pins.txt
 	@$(PIP) download --no-deps --require-hashes --requirement wheelhouse/pins.txt --dest wheelhouse \
 		$(if $(WHEELS_FOR),--python-version $(WHEELS_FOR) --only-binary=:all:)
+
+docs: $(VENV)/.dev ## Write the pages of docs/ that are made from the code.
+	@$(PY) -m interlock.labels.documentation >docs/labels.md
 
 clean: ## Remove the environment and every cache.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .run build dist wheelhouse

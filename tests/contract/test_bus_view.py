@@ -16,10 +16,10 @@ from interlock.bus.state import StateWriter
 from interlock.cli import main
 from interlock.inspection import view
 from interlock.model.names import Cluster
-from interlock.model.outcome import Outcome
+from interlock.model.outcome import Outcome, Unreachable
 from interlock.model.problem import Problem
 from interlock.model.region import WatcherStatus
-from interlock.model.routing import Endpoint, Plan, Route, Upstream, VirtualHost
+from interlock.model.routing import Endpoint, HostRedirect, Plan, Route, Upstream, VirtualHost
 from interlock.model.swarm import Service
 from interlock.model.version import Token
 from interlock.wire import codec
@@ -77,6 +77,26 @@ def test_a_proxy_that_runs_another_version_is_behind(bus: Bus) -> None:
     [cluster] = view.status(bus).clusters
     assert cluster.proxies[0].behind
     assert any("p1 has served without news" in text for text in cluster.stale)
+
+
+def test_what_a_proxy_cannot_reach_is_a_problem_of_the_service(bus: Bus) -> None:
+    plan = installed(bus)
+    outside = Unreachable(service="shop", service_id="s1", address="10.0.0.1", network="back")
+    Outcomes(bus).publish(WEB, Outcome(proxy="p1", extension="nginx", version=plan.version, unreachable=(outside,)))
+    [cluster] = view.status(bus).clusters
+    [told] = [problem for problem in cluster.problems if problem != PROBLEM]
+    assert (told.code, told.service, told.service_id, told.value) == ("network-unreachable", "shop", "s1", "back")
+    assert "p1" in told.reason
+    assert "docker service update --network-add back <proxy service>" in told.remedy
+
+
+def test_where_a_host_is_sent_is_shown_with_the_routes(bus: Bus) -> None:
+    plan = installed(bus)
+    redirect = HostRedirect(target="https://b.example", service="shop", service_id="s1")
+    sent = Plan(hosts={"a.example": VirtualHost(host="a.example", redirect=redirect)})
+    plan.replace(plan_fields(sent), token=TOKEN, trail=Trail())
+    [route] = view.routes(bus)
+    assert (route.host, route.services, route.redirect) == ("a.example", ("shop",), "https://b.example")
 
 
 def test_a_plan_that_is_older_than_its_services_is_stale(bus: Bus) -> None:

@@ -38,6 +38,7 @@ from interlock.errors import InterlockError
 from interlock.inspection import view
 from interlock.model.names import Cluster
 from interlock.model.outcome import Outcome
+from interlock.model.problem import Problem
 from interlock.runtime.process import Identity
 from interlock.wire import codec
 from interlock_demo.installation import REGION, Installation, Shape
@@ -306,6 +307,10 @@ class Pipeline:
 
     def routes(self) -> tuple[view.RouteView, ...]:
         return view.routes(self.bus)
+
+    def problems(self, service: str) -> tuple[Problem, ...]:
+        """What the plans say of a service."""
+        return tuple(p for cluster in self.status().clusters for p in cluster.problems if p.service == service)
 
     def outcome(self, worker: int = 0) -> Outcome | None:
         """What the worker of this number last said; None when it is silent."""

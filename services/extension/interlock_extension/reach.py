@@ -54,6 +54,11 @@ def unreachable(unheard: Iterable[Endpoint], table: str | None) -> tuple[Unreach
         except ValueError:
             continue
         if not any(address in network for network in ours):
-            one = Unreachable(service=endpoint.service, address=endpoint.address, network=endpoint.network)
+            one = Unreachable(
+                service=endpoint.service,
+                service_id=endpoint.service_id,
+                address=endpoint.address,
+                network=endpoint.network,
+            )
             found[endpoint.service] = min(one, found.get(endpoint.service, one))
     return tuple(sorted(found.values())[:_MOST_SHOWN])

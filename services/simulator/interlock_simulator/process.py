@@ -1,10 +1,8 @@
 """One task's process: a real HTTP/1.1 server on the task's own loopback address. Shell; owned by `engine`.
 
-Kept small and cheap (asyncio protocols, no framework), since hundreds of requests a second over all tasks
-share one core
-with what is being measured. It answers JSON about the request, or what the query asks: `?delay_ms= &status=
-&bytes= &close=1
-&abort=1`.
+Kept small and cheap (asyncio protocols, no framework), since hundreds of requests a second over all tasks share one
+core with what is being measured. It answers JSON about the request, or what the query asks: `?delay_ms= &status=
+&bytes= &close=1 &abort=1 &set_cookie=NAME=VALUE`. Who asks for a websocket gets one that says what it hears.
 """
 
 from __future__ import annotations
@@ -18,6 +16,8 @@ from http import HTTPStatus
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
+
+from interlock_simulator import echo
 
 _REASONS = {int(status): status.phrase for status in HTTPStatus}
 _MOST_KEPT = 20_000
@@ -124,6 +124,7 @@ class _Connection(asyncio.Protocol):
         self.busy = False
         """A request has begun: SIGTERM lets it finish."""
         self._answering = False
+        self._websocket = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_server gives
@@ -149,7 +150,9 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        if not self._answering:
+        if self._websocket:
+            self._say()
+        elif not self._answering:
             self._try()
 
     def _try(self) -> None:
@@ -182,7 +185,21 @@ class _Connection(asyncio.Protocol):
         keep = protocol == "HTTP/1.1" and headers.get("connection", "").lower() != "close"
         self._answering = True
         self._accepted(method, target)
+        if headers.get("upgrade", "").lower() == "websocket" and "sec-websocket-key" in headers and self._transport:
+            self._websocket = True
+            self._transport.write(echo.handshake(headers["sec-websocket-key"], self._process.head))
+            # Nothing that a task must finish before it ends: SIGTERM closes it.
+            self._done()
+            self._say()
+            return
         self._answer(method, target, pairs, length, keep)
+
+    def _say(self) -> None:
+        said, closing = echo.echo(self._buffer)
+        if self._transport is not None:
+            self._transport.write(said)
+            if closing:
+                self._transport.close()
 
     def _body(self, headers: dict[str, str], start: int) -> int | None:
         """Removes head and body from the buffer; gives the body's length, None when it is not all there."""
@@ -235,18 +252,19 @@ class _Connection(asyncio.Protocol):
             kind = "application/json"
         delay = int(query.get("delay_ms", 0)) / 1000
         keep = keep and "close" not in query
+        cookie = f"Set-Cookie: {query['set_cookie']}\r\n" if "set_cookie" in query else ""
         loop = asyncio.get_running_loop()
         if delay:
-            self._timer = loop.call_later(delay, self._send, method, status, kind, body, keep)
+            self._timer = loop.call_later(delay, self._send, method, status, f"{kind}\r\n{cookie}", body, keep)
         else:
-            self._send(method, status, kind, body, keep)
+            self._send(method, status, f"{kind}\r\n{cookie}", body, keep)
 
     def _send(self, method: str, status: int, kind: str, body: bytes, keep: bool) -> None:
         self._timer = None
         if self._process.hung or self._transport is None:
             return
         keep = keep and not self._process.draining
-        head = f"HTTP/1.1 {status} {_REASONS.get(status, 'Status')}\r\nContent-Type: {kind}\r\n"
+        head = f"HTTP/1.1 {status} {_REASONS.get(status, 'Status')}\r\nContent-Type: {kind}"
         head += f"Content-Length: {len(body)}\r\n"
         head += "Connection: keep-alive\r\n" if keep else "Connection: close\r\n"
         self._transport.write(head.encode() + self._process.head + b"\r\n" + (b"" if method == "HEAD" else body))

@@ -25,7 +25,7 @@ def status_tables(view: StatusView) -> RenderableType:
     for cluster in view.clusters:
         for problem in cluster.problems:
             style = "red" if problem.severity == "error" else "yellow"
-            parts.append(Text(f"{problem.severity}  {problem}", style=style))
+            parts.append(Text(f"{problem.severity}  {problem} [{problem.code}]", style=style))
         for proxy in cluster.proxies:
             parts += _proxy_says(proxy.outcome)
     return Group(*parts)
@@ -33,7 +33,6 @@ def status_tables(view: StatusView) -> RenderableType:
 
 def _proxy_says(outcome: Outcome) -> list[Text]:
     said = [Text(f"rejected  {outcome.proxy}: {r.host}: {r.reason}", style="red") for r in outcome.rejections]
-    said += [Text(f"unreachable  {outcome.proxy}: {one}", style="red") for one in outcome.unreachable]
     said += [
         Text(f"denied  {outcome.proxy}: service {d.service}: {d.address} gets no requests: {d.why}", style="yellow")
         for d in outcome.denied
@@ -53,7 +52,9 @@ def routes_table(views: Sequence[RouteView]) -> RenderableType:
             "(any other)" if view.host == DEFAULT_HOST else view.host,
             f"{view.path} → /" if view.rewrite else view.path,
             ", ".join(view.services),
-            "\n".join(_endpoint(e) for e in view.endpoints) or Text("none: answers 503", style="yellow"),
+            f"redirected to {view.redirect}"
+            if view.redirect
+            else "\n".join(_endpoint(e) for e in view.endpoints) or Text("none: answers 503", style="yellow"),
         )
     return table
 

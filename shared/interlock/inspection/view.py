@@ -14,6 +14,7 @@ from interlock.bus.outcomes import Outcomes
 from interlock.bus.registry import Registry
 from interlock.bus.state import Snapshot, snapshot_of
 from interlock.errors import WireError
+from interlock.labels.known.backends import NETWORK
 from interlock.model.names import Cluster
 from interlock.model.outcome import Outcome
 from interlock.model.problem import Problem
@@ -72,7 +73,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteView(msgspec.Struct, frozen=True, kw_only=True):
-    """One route with the endpoints behind it."""
+    """One route with the endpoints behind it; or where all requests for a host are sent, with `redirect`."""
 
     region: str
     cluster: str
@@ -82,6 +83,7 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     upstream: str
     services: tuple[str, ...]
     endpoints: tuple[Endpoint, ...]
+    redirect: str = ""
 
 
 def status(bus: Bus, region: str | None = None) -> StatusView:
@@ -109,7 +111,22 @@ def routes(bus: Bus, region: str | None = None, cluster: str | None = None) -> t
 
 
 def _routes(cluster: Cluster, plan: Plan) -> list[RouteView]:
-    return [
+    redirected = [
+        RouteView(
+            region=cluster.region,
+            cluster=cluster.name,
+            host=host,
+            path="/",
+            rewrite=False,
+            upstream="",
+            services=(virtual_host.redirect.service,),
+            endpoints=(),
+            redirect=virtual_host.redirect.target,
+        )
+        for host, virtual_host in sorted(plan.hosts.items())
+        if virtual_host.redirect
+    ]
+    routed = [
         RouteView(
             region=cluster.region,
             cluster=cluster.name,
@@ -123,6 +140,7 @@ def _routes(cluster: Cluster, plan: Plan) -> list[RouteView]:
         for host, virtual_host in sorted(plan.hosts.items())
         for route in virtual_host.routes
     ]
+    return sorted((*redirected, *routed), key=lambda view: view.host)
 
 
 def _snapshot(bus: Bus, partition: keys.Partition) -> Snapshot:
@@ -159,9 +177,26 @@ def _cluster(bus: Bus, cluster: Cluster, now: float) -> ClusterView:
         endpoints=sum(not e.draining for e in endpoints),
         draining=sum(e.draining for e in endpoints),
         proxies=tuple(ProxyView(outcome=o, behind=_behind(o, snapshot.version)) for o in outcomes),
-        problems=tuple(sorted(p for problems in plan.problems.values() for p in problems)),
+        problems=tuple(sorted({*(p for ps in plan.problems.values() for p in ps), *_unreachable(outcomes)})),
         stale=tuple(_stale(services, snapshot, outcomes, refused, now)),
     )
+
+
+def _unreachable(outcomes: list[Outcome]) -> list[Problem]:
+    """What only proxies can see: that they have no part in a service's network."""
+    return [
+        Problem(
+            code="network-unreachable",
+            service=one.service,
+            service_id=one.service_id,
+            key=NETWORK.name,
+            value=one.network,
+            reason=f"proxy {outcome.proxy} is not attached to it, and cannot reach {one.address}",
+            remedy=one.remedy,
+        )
+        for outcome in outcomes
+        for one in outcome.unreachable
+    ]
 
 
 def _behind(outcome: Outcome, version: Version | None) -> bool:

@@ -46,12 +46,19 @@ class Unreachable(msgspec.Struct, frozen=True, kw_only=True, order=True):
     service: str
     address: str
     network: str
+    service_id: str = ""
+
+    @property
+    def remedy(self) -> str:
+        return (
+            f"Attach it: docker service update --network-add {self.network} <proxy service> (or run the worker in a "
+            "container on it), or point com.docker.lb.network at a network that it has"
+        )
 
     def __str__(self) -> str:
         return (
             f"service {self.service}: {self.address} is on the network '{self.network}', to which this proxy is not "
-            f"attached; attach it: docker service update --network-add {self.network} <proxy service> (or run the "
-            "worker in a container on it), or point com.docker.lb.network at a network that it has"
+            f"attached. {self.remedy}"
         )
 
 

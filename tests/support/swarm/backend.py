@@ -13,6 +13,8 @@ import os
 import signal
 import socket
 
+import echo
+
 TASK = socket.gethostname()
 VERSION = os.environ.get("VERSION", "1")
 
@@ -53,6 +55,8 @@ class Server:
                 name, _, value = field.partition(":")
                 headers.append((name.strip().lower(), value.strip()))
             said = dict(headers)
+            if said.get("upgrade", "").lower() == "websocket":
+                return await self._websocket(said["sec-websocket-key"], reader, writer)
             await self._body(reader, said)
             answer = {"task": TASK, "version": VERSION, "method": line[0], "path": line[1], "headers": headers}
             body = json.dumps(answer).encode()
@@ -67,6 +71,21 @@ class Server:
             return not close
         finally:
             self.busy -= 1
+
+    async def _websocket(self, key: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        writer.write(echo.handshake(key, f"x-task: {TASK}\r\n".encode()))
+        # Not in flight: who is asked to end closes it.
+        self.busy -= 1
+        try:
+            heard, closing = bytearray(), False
+            while not closing and not self.ending.is_set() and (more := await reader.read(65536)):
+                heard += more
+                said, closing = echo.echo(heard)
+                writer.write(said)
+                await writer.drain()
+        finally:
+            self.busy += 1
+        return False
 
     @staticmethod
     async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from interlock_simulator import echo
 from support.house import ROOT
 from support.swarm import rootfs
 from support.swarm.lab import Swarm
@@ -62,8 +63,9 @@ class Images:
         builder.docker("tag", PYTHON, BASE)
         context = self._folder / "backend"
         context.mkdir(exist_ok=True)
-        shutil.copy(Path(__file__).with_name("backend.py"), context)
-        dockerfile = f'FROM {PYTHON}\nCOPY backend.py /backend.py\nUSER 65534\nCMD ["python3", "/backend.py"]\n'
+        for name in (Path(__file__).with_name("backend.py"), Path(echo.__file__)):
+            shutil.copy(name, context)
+        dockerfile = f'FROM {PYTHON}\nCOPY backend.py echo.py /\nUSER 65534\nCMD ["python3", "/backend.py"]\n'
         (context / "Dockerfile").write_text(dockerfile)
         build(builder, BACKEND, context)
 

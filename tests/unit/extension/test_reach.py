@@ -30,9 +30,9 @@ def endpoint(address: str, service: str = "shop", network: str = "web") -> Endpo
 
 def test_an_address_of_no_network_of_ours() -> None:
     [found] = unreachable([endpoint("10.0.5.7"), endpoint("10.0.5.6")], TABLE)
-    assert found == Unreachable(service="shop", address="10.0.5.6", network="web")
+    assert found == Unreachable(service="shop", service_id="s", address="10.0.5.6", network="web")
     assert str(found) == (
-        "service shop: 10.0.5.6 is on the network 'web', to which this proxy is not attached; attach it: "
+        "service shop: 10.0.5.6 is on the network 'web', to which this proxy is not attached. Attach it: "
         "docker service update --network-add web <proxy service> (or run the worker in a container on it), "
         "or point com.docker.lb.network at a network that it has"
     )

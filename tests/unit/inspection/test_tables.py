@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 
 from interlock.inspection import tables
 from interlock.inspection.view import ClusterView, ProxyView, RegionView, RouteView, StatusView
-from interlock.model.outcome import Denied, HostRejection, Outcome, Unreachable
+from interlock.model.outcome import Denied, HostRejection, Outcome
 from interlock.model.problem import Problem
 from interlock.model.region import WatcherStatus
 from interlock.model.routing import Endpoint
@@ -63,17 +63,14 @@ def test_a_proxy_says_what_it_runs_and_what_it_refused() -> None:
     assert "rejected  p1: bad.example: [emerg] no" in text
 
 
-def test_a_proxy_says_whom_it_denies_and_whom_it_cannot_reach() -> None:
+def test_a_proxy_says_whom_it_denies() -> None:
     outcome = Outcome(
         proxy="p1", extension="nginx", counters={"endpoints_denied": 3.0},
         denied=(Denied(service="shop", address="10.0.5.7:80", why="the address is blog's now"),),
-        unreachable=(Unreachable(service="blog", address="10.0.6.7", network="back"),),
     )  # fmt: skip
     text = shown(tables.status_tables(status(proxies=(ProxyView(outcome=outcome, behind=False),))))
     assert "denied  p1: service shop: 10.0.5.7:80 gets no requests: the address is blog's now" in text
     assert "denied  p1: 2 more" in text
-    assert "unreachable  p1: service blog: 10.0.6.7 is on the network 'back'" in text
-    assert "docker service update --network-add back <proxy service>" in text.replace("\n", " ")
 
 
 def test_staleness_of_docker_is_said() -> None:

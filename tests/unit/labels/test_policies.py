@@ -151,8 +151,9 @@ def test_a_count_that_is_none(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("30s", 30), ("10", 10), ("1m30s", 90), ("1m 30s", 90), ("2h", 7200), ("1d", 86400), ("", None)]
-)  # fmt: skip
+    ("text", "seconds"),
+    [("30s", 30), ("10", 10), ("1m30s", 90), ("1m 30s", 90), ("2h", 7200), ("1d", 86400), ("", None)],
+)
 def test_fail_timeout(text: str, seconds: int | None) -> None:
     assert asked(fail_timeout=text).fail_timeout == seconds
 
