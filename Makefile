@@ -58,7 +58,7 @@ fix: $(VENV)/.dev ## Format, sort imports, and fix what ruff can.
 
 # Three at a time, a file each: a Swarm mostly waits for its own timers.
 swarm: $(VENV)/.dev ## On real Docker engines, in network namespaces; needs root and Docker's programs.
-	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "swarm and not bench" $(ARGS)
+	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "swarm and not (soak or bench)" $(ARGS)
 
 load: $(VENV)/.dev ## Steady load while things change, and while parts are killed.
 	@$(PYTEST) -m "(load or chaos) and not (soak or bench)" $(ARGS)

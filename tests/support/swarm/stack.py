@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 import msgspec
+from websockets.sync.client import ClientConnection
 
 from interlock.inspection.view import StatusView
 from interlock.model.outcome import Outcome
@@ -31,6 +32,7 @@ from support.swarm.lab import Swarm
 from support.swarm.node import Node
 from support.swarm.operator import NETWORK, Operator
 from support.swarm.quiet import alone
+from support.websocket import opened
 
 NAME = "interlock"
 PORT = 80
@@ -113,6 +115,11 @@ class Stack(Operator):
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
         said = json.loads(body) if body.startswith("{") else {}
         return Answer(status=int(lines[0].split()[1]), headers=headers, said=said, body=body)
+
+    def websocket(self, host: str, path: str, *, node: int | None = None) -> ClientConnection:
+        """An open websocket from where clients are."""
+        with self.swarm.among_clients():
+            return opened(PORT, host, path, address=self.swarm.nodes[node or self.node].address)
 
     def wait_answers(
         self, host: str, *, tasks: int, version: str = "1", node: int | None = None, timeout: float = 60
