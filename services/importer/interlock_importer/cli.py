@@ -40,12 +40,12 @@ def main(*, stack: Path, dialect: str, place: Path | None, as_json: bool) -> Non
     The file stays as it is but for the labels com.docker.lb.* that are added to `deploy.labels`; labels that are there
     are never changed. STACK.YML may be `-` for standard input. Nothing is deployed, and Docker is not asked.
     """
-    text = _read(stack)
+    text, name = _read(stack), "standard input" if str(stack) == "-" else str(stack)
     try:
         imported = import_stack(text, cast("report.Dialect", dialect))
     except ConfigError as error:
-        raise ConfigError(f"{stack} {error}") from error
-    _tell(_report(imported.report, str(stack), as_json=as_json), place)
+        raise ConfigError(f"{name} {error}") from error
+    _tell(_report(imported.report, name, as_json=as_json), place)
     sys.stdout.buffer.write(imported.text.encode())
     sys.exit(0 if imported.report.complete else 1)
 

@@ -19,9 +19,7 @@ _OF_UCP_2_0 = re.compile(r"(?:(?P<port>[0-9]+)=)?(?P<url>[a-z]+://.*)", re.IGNOR
 _URL = re.compile(r"(?P<scheme>[A-Za-z]+)://(?P<host>.*?)/?")
 _WITH_PORT = re.compile(r"(?P<host>.+):[0-9]+")
 _KEYS = ("external_route", "internal_port", "sticky_sessions", "redirect", "include_forwarded_for")
-_ANOTHER = (
-    "Deploy it a second time as a service of its own with that route's host and port, or publish one of both only"
-)
+_ANOTHER = "Deploy it a second time as a service of its own with that route, or keep only one of the two"
 
 
 class _Route(msgspec.Struct, frozen=True, kw_only=True):

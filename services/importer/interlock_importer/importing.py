@@ -88,6 +88,8 @@ def _kept(service: Service, mapped: dict[str, str]) -> Iterable[Note]:
 def _judged(service: Service, labels: dict[str, str]) -> Iterable[Note]:
     """What is wrong with all labels of today that the service has now."""
     ours = {key: value for key, value in labels.items() if key.startswith(PREFIX)}
+    if not ours:
+        return
     unknown = {key for key, value in ours.items() if has_variable(value)}
     for key in sorted(unknown):
         reason = "holds a variable that Docker fills in when the stack is deployed"

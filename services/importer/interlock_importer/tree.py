@@ -16,6 +16,7 @@ from yaml import events
 from interlock.errors import ConfigError
 
 _DEEPEST = 60
+_NULL = "tag:yaml.org,2002:null"
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -47,7 +48,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def null(self) -> bool:
         """Whether it is nothing: `key:` or `key: ~`."""
-        return self.kind == "scalar" and self.plain and self.value in NULLS
+        return self.kind == "scalar" and (self.tag == _NULL or (self.plain and not self.tag and self.value in NULLS))
 
     def own(self, key: str) -> tuple[Node, Node] | None:
         """Key and value of a map, as written in it."""
