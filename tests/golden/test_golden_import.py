@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+import re
+import textwrap
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +16,7 @@ import pytest
 from interlock_importer import report
 from interlock_importer.importing import import_stack
 
+GUIDE = Path(__file__).parents[2] / "docs" / "migrating.md"
 CASES = sorted(path for path in (Path(__file__).parent / "import").iterdir() if path.is_dir())
 
 
@@ -30,3 +33,11 @@ def test_import(case: Path) -> None:
     again = import_stack(imported.text, dialect)
     assert again.text == imported.text
     assert again.report.notes == imported.report.notes
+
+
+def test_the_example_of_the_guide_is_true() -> None:
+    blocks = re.findall(r"^ +```yaml (\w+)\n(.*?)^ +```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    (dialect, before), (_, after) = [(kind, textwrap.dedent(block)) for kind, block in blocks]
+    imported = import_stack(before, cast("report.Dialect", dialect))
+    assert imported.text == after
+    assert imported.report.complete

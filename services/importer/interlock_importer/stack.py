@@ -79,7 +79,9 @@ def _service(name: str, node: Node, known: dict[str, Network]) -> Service:
         container_labels=_labels(keys.get("labels"), f"`labels` of the service {name}"),
         ports=_ports(keys.get("ports")),
         exposed=_ports(keys.get("expose")),
-        networks=tuple(known.get(each, Network(name=each, hrm=False)) for each in _names(keys.get("networks"))),
+        networks=tuple(
+            known.get(each, Network(name=each, hrm=each == _HRM_NETWORK)) for each in _names(keys.get("networks"))
+        ),
     )
 
 
