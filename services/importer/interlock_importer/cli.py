@@ -25,7 +25,7 @@ Exit status:
   1  something does not map, or a label has a problem; the file is printed all the same, the report says what and why
   2  the file cannot be read, or is no stack file; nothing is printed
 """
-_LARGEST = 8 * 1024 * 1024
+_LARGEST = 1024 * 1024
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 

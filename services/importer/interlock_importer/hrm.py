@@ -51,24 +51,35 @@ def translate(service: Service) -> Mapped:
     ]
     serving = _serving(desk, [route for route in routes if not route.redirect])
     redirected = [route for route in routes if route.redirect and _can_redirect(desk, route)]
+    _say(desk, serving, redirected)
+    if routes:
+        _choose_network(desk, service.networks)
+    return desk.mapped()
+
+
+def _say(desk: Desk, serving: list[_Route], redirected: list[_Route]) -> None:
+    """The labels for routes that map."""
     hosts = listed(route.host for route in (*serving, *redirected))
     if hosts:
         desk.set("hosts", hosts)
-    port = serving[0].port if serving else next((r.port for r in redirected if r.port), "")
+    first = serving[0] if serving else None
+    port = first.port if first else next((route.port for route in redirected if route.port), "")
     if port:
         desk.set("port", port)
     if any(not route.host for route in serving):
         desk.set("default_backend", "true")
-    if serving and serving[0].scheme == "sni":
+    if first and first.scheme == "sni":
         desk.set("ssl_passthrough", "true")
-    if serving and serving[0].cookie:
-        desk.set("sticky_session_cookie", serving[0].cookie)
+    if first and first.cookie:
+        desk.set("sticky_session_cookie", first.cookie)
     if redirected:
         pairs = dict.fromkeys(f"http://{route.host},{_target(route.redirect)}" for route in redirected)
         desk.set("redirects", ";".join(pairs))
-    if routes:
-        _choose_network(desk, service.networks)
-    return desk.mapped()
+    routed = {route.host for route in serving if route.scheme == "http"}
+    for route in redirected:
+        if route.host in routed:
+            reason = f"{route.host} is routed by another label too; here a host that is redirected serves nothing else"
+            desk.note("differs", route.key, route.value, reason)
 
 
 def _routes(desk: Desk, key: str, value: str, service: Service) -> list[_Route]:

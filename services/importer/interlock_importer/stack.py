@@ -130,7 +130,7 @@ def _ports(node: Node | None) -> tuple[str, ...]:
             text = entry.value
         if not text.endswith("/udp"):
             port = _PORT.fullmatch(text)
-            found.setdefault(port[1] if port and "-" not in text.rpartition(":")[2] else "")
+            found.setdefault(port[1] if port else "")
     return tuple(found)
 
 

@@ -162,23 +162,21 @@ def _check_keys(pairs: tuple[tuple[Node, Node], ...]) -> None:
 def effective(node: Node) -> dict[str, Node]:
     """Keys and values of a map, with what `<<` brings in; its own keys come first."""
     found: dict[str, Node] = {}
-    _merge(node.resolved, found, set())
+    seen: set[int] = set()
+    todo = [node.resolved]
+    while todo:
+        each = todo.pop()
+        # A node met again has nothing new to say; without this, a small file could ask for endless work.
+        if each.start in seen:
+            continue
+        seen.add(each.start)
+        for key, value in each.pairs:
+            if key.value == "<<" and key.plain:
+                merged = value.resolved
+                todo += [source.resolved for source in reversed(merged.items or (merged,))]
+            else:
+                found.setdefault(key.value, value)
     return found
-
-
-def _merge(node: Node, found: dict[str, Node], seen: set[int]) -> None:
-    # A node met again has nothing new to say; without this, a small file could ask for endless work.
-    if node.start in seen:
-        return
-    seen.add(node.start)
-    sources: tuple[Node, ...] = ()
-    for key, value in node.pairs:
-        if key.value == "<<" and key.plain:
-            sources = value.resolved.items if value.resolved.kind == "list" else (value,)
-        else:
-            found.setdefault(key.value, value)
-    for source in sources:
-        _merge(source.resolved, found, seen)
 
 
 def aliased(root: Node) -> set[int]:

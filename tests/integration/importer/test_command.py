@@ -91,7 +91,7 @@ def test_what_does_not_map_is_exit_status_1_and_the_rest_is_printed(stack: Path)
         (b"a: [", "is not YAML in line 1"),
         (b"web:\n  image: x\n", "has no map `services`"),
         (b"services: {web: \xff}", "is not UTF-8 at byte 16"),
-        (b"#" * (8 << 20) + b"\n", "is larger than 8 MB"),
+        (b"#" * (1 << 20) + b"\n", "is larger than 1 MB"),
     ],
 )
 def test_what_cannot_be_read_is_exit_status_2_and_nothing_is_printed(stack: Path, content: bytes, said: str) -> None:

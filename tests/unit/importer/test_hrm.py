@@ -151,6 +151,11 @@ def test_http_to_https_is_a_redirect_beside_a_route_that_passes_tls_through() ->
     assert short(translate(service(*routes))) == labels
 
 
+def test_a_host_that_is_routed_and_redirected_is_told() -> None:
+    mapped = translate(service("external_route=http://x,redirect=http://y", "external_route=http://x", ports=("80",)))
+    assert any("serves nothing else" in note.reason for note in mapped.notes)
+
+
 def test_several_redirects_are_one_label() -> None:
     mapped = translate(service(*(f"external_route=http://{old},redirect=http://new" for old in "ab"), ports=("80",)))
     labels = {"hosts": "a,b", "port": "80", "redirects": "http://a,http://new;http://b,http://new"}

@@ -205,6 +205,7 @@ def test_labels_that_are_there_win_and_a_difference_is_told() -> None:
     assert imported.text == text
     (note,) = [note for note in imported.report.notes if note.kind == "kept"]
     assert (note.key, note.value) == ("com.docker.lb.hosts", "y")
+    assert not imported.report.complete
     same = text.replace("hosts: y", "hosts: ' X. '")
     assert import_stack(same, "hrm").report.complete
 
@@ -215,6 +216,26 @@ def test_a_variable_is_kept_and_said_to_be_unjudged() -> None:
     assert "com.docker.lb.hosts=${HOST:-x.org}" in imported.text
     assert [note.key for note in imported.report.notes if note.kind == "unjudged"] == ["com.docker.lb.hosts"]
     assert imported.report.complete
+
+
+def test_two_dollars_are_one_and_no_variable() -> None:
+    route = "external_route=http://a$$b,internal_port=80,sticky_sessions=s$$id"
+    imported = import_stack(f"services: {{web: {{deploy: {{labels: ['com.docker.ucp.mesh.http={route}']}}}}}}", "hrm")
+    assert "com.docker.lb.sticky_session_cookie=s$$id" in imported.text
+    notes = [note for note in imported.report.notes if note.kind != "mapped"]
+    assert [(note.kind, note.key, note.value) for note in notes] == [("problem", "com.docker.lb.hosts", "a$b")]
+
+
+def test_where_adding_would_change_something_the_service_is_left_and_the_others_are_not() -> None:
+    # The last line has no end; with one, the value would have one too.
+    good = f"services:\n  web:\n    deploy:\n      labels:\n        {HRM}\n"
+    odd = "  odd:\n    deploy:\n      labels:\n        com.docker.ucp.mesh.http: |\n          80=http://y"
+    imported = import_stack(good + odd, "hrm")
+    assert imported.text == f"{good}        {HOSTS}\n        {PORT}\n{odd}"
+    (note,) = [note for note in imported.report.notes if note.key == "deploy.labels"]
+    assert note.service == "odd"
+    assert "nothing can be added without changing" in note.reason
+    assert [service.added for service in imported.report.services][1] == ()
 
 
 def test_what_is_written_is_judged_as_the_planner_would() -> None:
@@ -281,6 +302,29 @@ def test_a_file_of_version_2_is_imported_and_said_to_need_version_3() -> None:
     imported = import_stack("version: '2.1'\nservices: {}\n", "v1")
     assert [(note.kind, note.key, note.value) for note in imported.report.notes] == [("unmapped", "version", "2.1")]
     assert import_stack("version: '3.8'\nservices: {}\n", "v1").report.complete
+
+
+def test_of_merged_maps_the_own_keys_come_first_and_then_the_earlier_ones() -> None:
+    text = """
+    x-a: &a {com.docker.ucp.mesh.http: "80=http://a", k: a}
+    x-b: &b {com.docker.ucp.mesh.http: "80=http://b", com.docker.ucp.mesh.http.2: "80=http://bb"}
+    services:
+      web:
+        deploy:
+          labels:
+            <<: [*a, *b]
+            k: own
+    """
+    assert 'com.docker.lb.hosts: "a,bb"' in done(text)
+    (web,) = read_stack(textwrap.dedent(text)).services
+    assert web.labels["k"] == "own"
+
+
+def test_a_long_chain_of_merges_is_followed_to_its_end() -> None:
+    lines = [f"a0: &a0 {{deploy: {{labels: ['{HRM.replace(': ', '=')}']}}}}"]
+    lines += [f"a{n}: &a{n} {{<<: *a{n - 1}}}" for n in range(1, 2000)]
+    imported = import_stack("\n".join([*lines, "services: {web: *a1999}"]), "hrm")
+    assert imported.report.services[0].labels["com.docker.lb.hosts"] == "x"
 
 
 def test_merges_that_multiply_cost_nothing() -> None:
