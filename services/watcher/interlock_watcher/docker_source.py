@@ -128,7 +128,7 @@ class DockerSource:
         return True
 
     def renew(self) -> None:
-        """Have the next request go over a new connection, which may lead to another manager."""
+        """Have the next request go over a new connection: a reading that is to confirm another is to owe it nothing."""
         self._forget()
 
     def events(self) -> Generator[RawEvent | None]:

@@ -169,7 +169,6 @@ class Watch:
                 self.health.poll_interval = interval
                 again = self.view.doubts.again_at
             if again is not None:
-                # The reading that confirms a doubt is to be as independent as can be.
                 self._sources["listings"].renew()
                 interval = min(interval, max(0.0, again - self.clock.now()))
             wanted = self._listing_wanted.wait(interval if ok else min(_RETRY, interval))
@@ -384,6 +383,7 @@ class Watch:
             return
         with self.lock:
             self.health.clock_jumped(self.clock.now(), jump)
+        self._listing_wanted.set()  # The machine may have been halted, and missed what happened.
         self._log.warning("the clock has jumped; nothing is withdrawn or hastened by it", seconds=round(jump, 3))
         self._apply("resync", self._begin(), lambda now: self.view.reckon(self.clock.offset, now))
 
