@@ -23,7 +23,7 @@ _BUS_SILENCE = 5.0
 
 
 class ProxyHealth:
-    """`witness` is the control's; `alive_at` the time of the worker's last turn."""
+    """`witness` is the control's; `alive_at` when the worker's last turn was, by `steady`, the monotonic clock."""
 
     def __init__(
         self,
@@ -31,26 +31,27 @@ class ProxyHealth:
         witness: Callable[[], tuple[str, tuple[str, ...]] | None],
         alive_at: Callable[[], float],
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._herald = herald
         self._witness = witness
         self._alive_at = alive_at
-        self._clock = clock
+        self._clock, self._steady = clock, steady
         self._rejected_since: float | None = None
-        self._began = clock()
+        self._began = steady()
 
     def state(self) -> State:
         """What `interlock.runtime.health` writes down."""
-        now, present = self._clock(), self._herald.present
+        now, present = self._steady(), self._herald.present
         if present.result != "rejected":
             self._rejected_since = None
         elif self._rejected_since is None:
             self._rejected_since = now
         witness = self._witness()
         okay, says = self._judge(now, present, runs=witness is not None)
-        alive_at = self._alive_at()
-        # A large apply takes its time.
-        state: State = {"at": now if now - alive_at < _LONGEST_APPLY else alive_at, "ok": okay, "says": says}
+        quiet = now - self._alive_at()
+        # A large apply takes its time. The check has the wall clock alone.
+        state: State = {"at": self._clock() - (quiet if quiet >= _LONGEST_APPLY else 0.0), "ok": okay, "says": says}
         if witness is not None:
             state["socket"], state["serves"] = witness[0], list(witness[1])
         return state
@@ -58,7 +59,7 @@ class ProxyHealth:
     def _judge(self, now: float, present: Outcome, *, runs: bool) -> tuple[bool, str]:
         if not runs:
             return False, f"the proxy does not run: {present.reason or 'starting'}"
-        stale = "" if present.stale_since is None else f"; stale for {now - present.stale_since:.0f} s"
+        stale = "" if present.stale_since is None else f"; stale for {self._clock() - present.stale_since:.0f} s"
         if present.stale_reason:
             stale = f"{stale or '; may be stale'}: {present.stale_reason}"
         if self._rejected_since is not None:

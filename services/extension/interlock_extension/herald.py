@@ -28,7 +28,7 @@ class Herald:
         self._news: list[Outcome] = []
         self._changed = threading.Condition()
         self.reached_at = 0.0
-        """Unix seconds at which the bus last took what was said; 0 before."""
+        """When the bus last took what was said, in seconds of the monotonic clock; 0 before."""
 
     @property
     def present(self) -> Outcome:
@@ -58,7 +58,7 @@ class Herald:
                     self._outcomes.publish(self._cluster, outcome, news=True)
                 if not batch:
                     self._outcomes.publish(self._cluster, present, news=False)
-                self.reached_at = time.time()
+                self.reached_at = time.monotonic()
             except BusError:
                 with self._changed:
                     self._news = [*batch, *self._news][-_MOST_PENDING:]

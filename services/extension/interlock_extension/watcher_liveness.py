@@ -57,4 +57,6 @@ class WatcherLiveness:
         silent = self._last_word.hear(watcher.at if watcher else None, server_time, now)
         if silent > WATCHER_SILENT_AFTER:
             return "no watcher acts"
-        return "the watcher cannot ask Docker" if watcher and watcher.stale_since is not None else ""
+        if watcher is None or (watcher.stale_since is None and watcher.held_since is None):
+            return ""
+        return "the watcher cannot ask Docker" if watcher.held_since is None else "the watcher doubts what Docker says"

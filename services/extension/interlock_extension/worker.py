@@ -117,7 +117,7 @@ class Worker:
         self._pause = _FIRST_PAUSE
         self._try_again_at = 0.0
         self._tend_at = 0.0
-        self.alive_at = time.time()
+        self.alive_at = time.monotonic()
         self._log = get_logger(service="extension")
 
     def tell(self, event: Event) -> None:
@@ -137,7 +137,7 @@ class Worker:
         try:
             self._begin()
             while not stop.is_set():
-                self.alive_at = time.time()
+                self.alive_at = time.monotonic()
                 self._gather()
                 doubtful = self._intake.doubtful or not self._known_plan
                 self._dirty |= self._desk.tend(stale=doubtful, now=time.monotonic())

@@ -12,7 +12,7 @@ from itertools import count
 
 import msgspec
 
-KINDS = ("reset", "refuse", "slow", "error", "slow_listing", "cut_events", "drop_events", "never_listen")
+KINDS = ("reset", "refuse", "slow", "error", "slow_listing", "cut_events", "drop_events", "never_listen", "lose")
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,7 +23,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     later), cut_events
     (streams end after the next event, or at once), drop_events (events vanish silently), never_listen (tasks
     of `service`
-    started from now on run and never accept).
+    started from now on run and never accept), lose (answers about services and tasks know of none but `service`).
     """
 
     kind: str

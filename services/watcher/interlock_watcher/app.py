@@ -69,13 +69,16 @@ class Watcher:
         status = self.status(self.options.name, {})
         role = "acts for" if self.publisher.acting else "stands by for"
         stale = f"; stale: {status.reason}" if status.stale_since is not None else ""
+        stale += f"; held back: {status.held}" if status.held else ""
         stale += f"; {self.publisher.wrong}" if self.publisher.wrong else ""
-        return {"at": self.publisher.alive_at, "ok": True, "says": f"{role} region {self.options.region}{stale}"}
+        # The check has the wall clock alone: the age of the last turn, by the clock as it is now.
+        at = time.time() - (time.monotonic() - self.publisher.alive_at)
+        return {"at": at, "ok": True, "says": f"{role} region {self.options.region}{stale}"}
 
     def status(self, owner: str, counters: Mapping[str, float]) -> WatcherStatus:
-        """The status record as of now; `counters` are the publisher's."""
-        now = time.time()
+        """The status record as of now, by the clock of `Watch`; `counters` are the publisher's."""
         watch = self.watch
+        now = watch.clock.now()
         with watch.lock:
             health = watch.health
             since, why = health.stale(now)
@@ -95,5 +98,9 @@ class Watcher:
                 services=watch.view.count,
                 unsettled=len(watch.view.unsettled),
                 unreadable=watch.unreadable,
+                held_since=watch.view.doubts.since,
+                held=watch.view.doubts.reason,
+                clock_jumped_at=health.jumped_at,
+                clock_jumped_by=health.jumped_by,
                 counters={**health.counters, **counters},
             )

@@ -127,6 +127,10 @@ class DockerSource:
             return False
         return True
 
+    def renew(self) -> None:
+        """Have the next request go over a new connection: a reading that is to confirm another is to owe it nothing."""
+        self._forget()
+
     def events(self) -> Generator[RawEvent | None]:
         """The stream of events: None at each opening, then each event. Ends when Docker ends it, and at close.
 

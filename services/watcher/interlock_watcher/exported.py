@@ -20,8 +20,10 @@ class StatusCollector(Collector):
         """The metrics as they are now."""
         status = self._status()
         stale = max(0.0, status.at - status.stale_since) if status.stale_since is not None else 0.0
+        held = max(0.0, status.at - status.held_since) if status.held_since is not None else 0.0
         gauges = {
             "stale_seconds": ("Seconds for which the state may not have been Docker's; 0 while fresh.", stale),
+            "held_back_seconds": ("Seconds for which an implausible loss is held back; 0 while none is.", held),
             "docker_reachable": ("1 while Docker answers.", float(status.docker_reachable)),
             "events_connected": ("1 while the event stream is open.", float(status.events_connected)),
             "services": ("Services known.", status.services),

@@ -9,10 +9,11 @@ _REMEMBERED = 3
 
 
 class Health(msgspec.Struct, kw_only=True):
-    """What the loops have noticed. Times in Unix seconds.
+    """What the loops have noticed. Times in Unix seconds of a clock that never jumps.
 
     `failing_since`: since when reads of Docker fail, with the last error. `unknown_since`: since when no node's state
     is known. A listing that merely takes too long counts as well, since an engine may hang without an error.
+    `jumped_at`, `jumped_by`: when the wall clock last jumped, and by how many seconds.
     `costs`: seconds that the last few listings took.
     """
 
@@ -24,6 +25,8 @@ class Health(msgspec.Struct, kw_only=True):
     error: str = ""
     unknown_since: float | None = None
     stream_lost_since: float | None = None
+    jumped_at: float | None = None
+    jumped_by: float = 0.0
     costs: tuple[float, ...] = ()
     events_connected: bool = False
     counters: dict[str, float] = msgspec.field(default_factory=dict)
@@ -46,6 +49,11 @@ class Health(msgspec.Struct, kw_only=True):
         self.failing_since, self.error = None, ""
         self.costs = (*self.costs, seconds)[-_REMEMBERED:]
         self.unknown_since = (self.unknown_since or now) if nodes_unknown else None
+
+    def clock_jumped(self, now: float, seconds: float) -> None:
+        """The wall clock jumped by so many seconds."""
+        self.count("clock_jumps")
+        self.jumped_at, self.jumped_by = now, seconds
 
     @property
     def listing_cost(self) -> float:

@@ -7,9 +7,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from typing import Protocol
 
 from interlock.sync.coalesce import Coalescer
 from interlock.wire.trail import Trail
+
+
+class Sink(Protocol):
+    """Where changes go: the publisher."""
+
+    def offer(self, changes: Mapping[str, Trail]) -> None:
+        """These services changed, and why."""
+
+    def listed(self, ticket: int) -> None:
+        """A listing that began with this ticket has been applied."""
 
 
 class Inbox:

@@ -21,6 +21,7 @@ from interlock.bus.state import StateWriter
 from interlock.errors import BusError, BusUnavailable, Diverged, Fenced
 from interlock.model.names import Cluster
 from interlock.model.region import WatcherStatus
+from interlock.model.swarm import Service
 from interlock.model.version import Token
 from interlock.runtime.logging import get_logger
 from interlock.wire import codec
@@ -62,8 +63,8 @@ class Publisher:
         self._env = RegionEnv(bus, region)
         self._counters: dict[str, float] = {}
         self._log = get_logger(service="watcher", region=region)
-        self.alive_at = time.time()
-        """Unix seconds of the loop's last turn."""
+        self.alive_at = time.monotonic()
+        """Of the loop's last turn, in seconds of the monotonic clock."""
         self.wrong = ""
         """Why the bus could not be used in the last turn; empty where it could."""
         self._told = 0.0
@@ -100,7 +101,7 @@ class Publisher:
                 self._inbox.wake.wait(STATUS_EVERY)
                 self._inbox.wake.clear()
                 self._turn_guarded()
-                self.alive_at = time.time()
+                self.alive_at = time.monotonic()
         finally:
             self.leases.close()
 
@@ -152,14 +153,16 @@ class Publisher:
 
     def _begin_term(self, token: Token) -> None:
         self._forget_term()
+        published: dict[str, Service] = {}
         with contextlib.suppress(_Refused), self._apart() as apart:
             for cluster in self._registry.clusters(self._region):
                 with apart(cluster):
                     writer = self._writer(cluster)
                     writer.fence(token)
-                    # Since when tasks drain is the one thing that Docker cannot tell us again.
+                    # Docker cannot tell again since when tasks drain, nor how much the former owner knew.
                     services, _ = read_services(writer.read().fields)
-                    self._watch.seed_drains(services.values())
+                    published |= services
+        self._watch.seed(published.values())
         self._acting = token
         self._awaited = self._watch.request_listing()
         self._count("terms")
@@ -246,7 +249,7 @@ class Publisher:
         trail: Trail,
     ) -> None:
         try:
-            version = self._writer(cluster).write(changes, token=token, trail=trail.hop("published", time.time()))
+            version = self._writer(cluster).write(changes, token=token, trail=self._published_now(trail))
         except Diverged:
             self._count("diverged")
             if whole is None:
@@ -258,7 +261,7 @@ class Publisher:
             self._count("changes_published", len(changes) if version else 0)
 
     def _replace(self, cluster: Cluster, fields: Mapping[str, bytes], token: Token, trail: Trail) -> None:
-        version = self._writer(cluster).replace(fields, token=token, trail=trail.hop("published", time.time()))
+        version = self._writer(cluster).replace(fields, token=token, trail=self._published_now(trail))
         self._count("replaced" if version else "confirmed")
 
     def _published(self, cluster: Cluster) -> dict[str, bytes]:
@@ -284,13 +287,11 @@ class Publisher:
     def _tell(self, token: Token) -> None:
         status = self._status(self.leases.owner, self.counters)
         before = self._told_status
-        news = before is None or (status.stale_since, status.services, status.unreadable) != (
-            before.stale_since,
-            before.services,
-            before.unreadable,
-        )
+        news = before is None or _news(status) != _news(before)
         if news or time.monotonic() - self._told >= STATUS_EVERY * 0.9:
-            self._env.write({"watcher": codec.encode("watcher", status)}, token)
+            # Who reads it compares with the server's clock; ours may be wrong.
+            dated = status.dated(self._bus.server_time())
+            self._env.write({"watcher": codec.encode("watcher", dated)}, token)
             self._told, self._told_status = time.monotonic(), status
 
     def _writer(self, cluster: Cluster) -> StateWriter:
@@ -300,9 +301,12 @@ class Publisher:
         return writer
 
     def _trail(self, kind: CauseKind, what: str) -> Trail:
-        now = time.time()
+        now = self._watch.clock.dated()
         cause = Cause(id=f"{kind}-{self._region}-{time.time_ns()}", kind=kind, what=what, at=now)
         return Trail(causes=(cause,), hops={"seen": now})
+
+    def _published_now(self, trail: Trail) -> Trail:
+        return trail.hop("published", self._watch.clock.dated())
 
     def _forget_term(self) -> None:
         self._acting = None
@@ -315,3 +319,8 @@ class Publisher:
 
     def _count(self, what: str, by: float = 1) -> None:
         self._counters[what] = self._counters.get(what, 0) + by
+
+
+def _news(status: WatcherStatus) -> tuple[object, ...]:
+    """What is told at once when it differs."""
+    return status.stale_since, status.services, status.unreadable, status.held_since, status.clock_jumped_at

@@ -1,28 +1,30 @@
 """The region as known: what was read of Docker, in the order in which the reads *began*. Pure; clock as argument.
 
 A read carries a ticket taken when its request started. An older ticket never overwrites a newer one, however late its
-answer came. Nothing is withdrawn by a listing: what it lacks must also be looked at directly, and be 404.
-Not thread-safe; `watch` holds the lock.
+answer came. Nothing is withdrawn by one answer alone: a direct look must be 404, and a listing lack the service too, or
+an event have removed it; a listing that lacks too much must be confirmed by another (`plausibility`). Times are of a
+clock that never jumps; `reckon` says how far others' is from it. Not thread-safe; `watch` holds the lock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
 from interlock.labels.relevance import is_interlock_service
 from interlock.model.swarm import Service
 from interlock_watcher import settle
-from interlock_watcher.engine import Listing, RawNetwork, RawNode, RawService, RawTask, unix_time
+from interlock_watcher.engine import Listing, RawNetwork, RawNode, RawService, RawTask
+from interlock_watcher.known import Changed, Changes, Known, changed_at
+from interlock_watcher.plausibility import AGAIN, Doubts, Loss, Verdict
 from interlock_watcher.translate import draining, translate
 
 OLDER_INDEX_FOR = 10.0
 """Seconds for which a smaller Version.Index is taken for a manager that lags; after that the Swarm was restored."""
 
 _TOMBSTONE = 300.0
-_SANE_AGE = 60.0
 
 
 class Translate(Protocol):
@@ -40,27 +42,6 @@ class Translate(Protocol):
         """The service as it travels on the bus."""
 
 
-class Changed(NamedTuple):
-    """What a read revealed about one service. `docker_at`: Docker's own time of the change (Unix s), where it says."""
-
-    docker_at: float | None = None
-
-
-Changes = dict[str, Changed]
-
-
-class Known(msgspec.Struct):
-    """One service of ours: its last accepted read and what was made of it."""
-
-    raw: RawService
-    tasks: tuple[RawTask, ...]
-    ticket: int
-    service: Service | None = None
-    drains: dict[str, float] = msgspec.field(default_factory=dict)
-    moved_at: float = 0.0
-    older_since: float | None = None
-
-
 class View:
     """All services of ours in the region, with the nodes and networks that they refer to."""
 
@@ -69,10 +50,18 @@ class View:
         self.unreadable: dict[str, str] = {}
         self.nodes: dict[str, RawNode] = {}
         self.networks: dict[str, RawNetwork] = {}
+        self.doubts = Doubts()
+        self.verdict = Verdict()
+        self.listing_wanted = False
+        """A direct look found something gone that only a listing, or an event, may withdraw."""
+        self._offset = 0.0
         self._translate = translate_with
         self._known: dict[str, Known] = {}
         self._gone: dict[str, tuple[int, float]] = {}
         self._touched: dict[str, tuple[int, float]] = {}
+        self._removed: dict[str, tuple[int, float]] = {}
+        self._lacking: set[str] = set()
+        self._former: dict[str, bool] = {}
         self._due: dict[str, float] = {}
         self._seeds: dict[str, float] = {}
         self._nodes_ticket = 0
@@ -117,6 +106,11 @@ class View:
             known.moved_at = now
             self._due[service_id] = now
 
+    def removed(self, service_id: str, now: float) -> None:
+        """An event said that the service is removed: a direct look that is 404 is enough."""
+        self.touch(service_id, now)
+        self._removed[service_id] = (self._ticket, now)
+
     def touch_node(self, node_id: str, now: float) -> None:
         """An event named the node: its services' tasks will change without any event of their own."""
         for known in self._known.values():
@@ -125,7 +119,13 @@ class View:
 
     def seed_drains(self, services: Iterable[Service], now: float) -> Changes:
         """Since when tasks drain, as a former owner saw it, where that is earlier than we did; what changed by it."""
-        seeds = {t.id: t.draining_since for s in services for t in s.tasks if t.draining_since is not None}
+        seeds = {
+            # The former owner's clock may have been ahead.
+            task.id: min(task.draining_since - self._offset, now)
+            for service in services
+            for task in service.tasks
+            if task.draining_since is not None
+        }
         self._seeds |= seeds
         late = []
         for known in self._known.values():
@@ -135,10 +135,29 @@ class View:
                 late.append(known)
         return self._retranslate(now, late)
 
+    def expect(self, services: Iterable[Service]) -> None:
+        """What a former owner published: the next listing is measured by it as well."""
+        self._former = {service.id: any(task.wanted for task in service.tasks) for service in services}
+
+    @property
+    def withheld(self) -> bool:
+        """Whether the last listing may not yet take the place of what a former owner published."""
+        return self.verdict.whole or bool(self.verdict.held and self._former)
+
+    def reckon(self, offset: float, now: float) -> Changes:
+        """Others' clock is our own and `offset` seconds: what is dated changes with it."""
+        self._offset = offset
+        return self._retranslate(now, (known for known in self._known.values() if known.drains))
+
     def apply_service(self, ticket: int, now: float, raw: RawService, tasks: Iterable[RawTask]) -> Changes:
-        """A direct read of one service. `now`: Unix seconds."""
+        """A direct read of one service."""
         changes: Changes = {}
-        self._accept(ticket, now, raw, tuple(sorted(tasks, key=_id)), changes)
+        found = tuple(sorted(tasks, key=_id))
+        known = self._known.get(raw.id)
+        if known is not None and known.serves and not found and raw.replicas != 0:
+            # Swarm replaces tasks and keeps what has ended: none at all is for a listing to say.
+            found, self.listing_wanted = known.tasks, True
+        self._accept(ticket, now, raw, found, changes)
         return changes
 
     def apply_absent(self, ticket: int, now: float, service_id: str) -> Changes:
@@ -147,17 +166,31 @@ class View:
         known = self._known.get(service_id)
         if known is None or known.ticket > ticket:
             return {}
+        if service_id not in self._removed and service_id not in self._lacking:
+            self.listing_wanted = True
+            self.postpone((service_id,), now + AGAIN)
+            return {}
         return self._withdraw(ticket, now, service_id)
 
-    def apply_listing(self, ticket: int, now: float, listing: Listing) -> tuple[Changes, list[str]]:
-        """A full listing; also the ids to look at directly, since the listing lacks them."""
-        changes = self.apply_nodes(ticket, now, listing.nodes)
-        changes |= self.apply_networks(ticket, now, listing.networks)
+    def apply_listing(
+        self, ticket: int, now: float, listing: Listing, *, began: float | None = None
+    ) -> tuple[Changes, list[str]]:
+        """A full listing; also the ids to look at directly, since the listing lacks them. `began`: None for `now`."""
         tasks: dict[str, list[RawTask]] = {}
         for task in listing.tasks:
             tasks.setdefault(task.service_id, []).append(task)
+        loss = self._loss(ticket, listing, tasks)
+        self.verdict = self.doubts.judge(loss, began=now if began is None else began, ended=now)
+        if self.verdict.whole:
+            self._lacking = set()
+            return {}, []
+        held = self.verdict.held
+        if not held:
+            self._former = {}
+        changes = self._take_nodes(ticket, now, listing.nodes)
+        changes |= self.apply_networks(ticket, now, listing.networks)
         for raw in listing.services:
-            if raw.id not in listing.unreadable:
+            if raw.id not in listing.unreadable and raw.id not in held:
                 self._accept(ticket, now, raw, tuple(sorted(tasks.get(raw.id, ()), key=_id)), changes)
         self.unreadable = {
             id_: why for id_, why in self.unreadable.items() if id_ in self._known and id_ not in listing.unreadable
@@ -166,18 +199,36 @@ class View:
         absent = [
             id_
             for id_, known in self._known.items()
-            if id_ not in listed and known.ticket < ticket and self._touched.get(id_, (0, 0.0))[0] < ticket
+            if id_ not in listed
+            and id_ not in held
+            and known.ticket < ticket
+            and self._touched.get(id_, (0, 0.0))[0] < ticket
         ]
+        self._lacking = set(absent)
         self.complete_ticket = max(self.complete_ticket, ticket)
         self._forget(now)
         return changes, absent
 
     def apply_nodes(self, ticket: int, now: float, nodes: Iterable[RawNode]) -> Changes:
         """All nodes: what changed with them."""
+        nodes = tuple(nodes)
+        if self._strange(nodes):
+            self.listing_wanted = True
+            return {}
+        return self._take_nodes(ticket, now, nodes)
+
+    def _strange(self, nodes: Iterable[RawNode]) -> bool:
+        return bool(self.nodes) and self.nodes.keys().isdisjoint(node.id for node in nodes)
+
+    def _take_nodes(self, ticket: int, now: float, nodes: Iterable[RawNode]) -> Changes:
         if ticket < self._nodes_ticket:
             return {}
         self._nodes_ticket = ticket
         new = {node.id: node for node in nodes}
+        if gone := self.nodes.keys() - new.keys():
+            # What is known of a node, that it is down maybe, holds as long as a task is said to be there.
+            used = {task.node_id for known in self._known.values() for task in known.tasks}
+            new |= {id_: self.nodes[id_] for id_ in gone & used}
         differ = {id_ for id_ in new.keys() | self.nodes.keys() if new.get(id_) != self.nodes.get(id_)}
         self.nodes = new
         if not differ:
@@ -191,6 +242,10 @@ class View:
             return {}
         self._networks_ticket = ticket
         new = {network.id: network for network in networks}
+        if gone := self.networks.keys() - new.keys():
+            # Docker removes no network that a service is on, and never renames one.
+            used = {net.id for known in self._known.values() if known.service for net in known.service.networks}
+            new |= {id_: self.networks[id_] for id_ in gone & used}
         differ = {id_ for id_ in new.keys() | self.networks.keys() if new.get(id_) != self.networks.get(id_)}
         self.networks = new
         if not differ:
@@ -220,15 +275,18 @@ class View:
         gone = self._gone.get(raw.id)
         if (known and known.ticket > ticket) or (gone and gone[0] > ticket):
             return
-        if not is_interlock_service(raw.labels):
-            if known is not None:
-                changes |= self._withdraw(ticket, now, raw.id)
-            return
-        if known is not None and self._lags(known, raw, now):
+        ours = is_interlock_service(raw.labels)
+        if known is not None and self._lags(known, raw, now, ours=ours):
             # Asked again after a pause like any other: a manager that lags is not helped by being asked all the time.
             self._schedule(known, now)
             return
+        if not ours:
+            if known is not None:
+                changes |= self._withdraw(ticket, now, raw.id)
+            return
         self._gone.pop(raw.id, None)
+        if raw.id in self._removed and self._removed[raw.id][0] < ticket:
+            del self._removed[raw.id]
         if known is None:
             known = self._known[raw.id] = Known(raw=raw, tasks=(), ticket=ticket)
             known.moved_at = self._touched.get(raw.id, (0, now if self.complete else 0.0))[1]
@@ -236,15 +294,16 @@ class View:
             known.ticket = ticket
             self._schedule(known, now)
             return
-        docker_at = _changed_at(known.tasks, tasks, now)
+        docker_at = changed_at(known.tasks, tasks, now + self._offset)
         known.raw, known.tasks, known.ticket = raw, tasks, ticket
         if self._update(known, now):
             known.moved_at = now if self.complete else known.moved_at
             changes[raw.id] = Changed(docker_at)
         self._schedule(known, now)
 
-    def _lags(self, known: Known, raw: RawService, now: float) -> bool:
-        if raw.version.index >= known.raw.version.index:
+    def _lags(self, known: Known, raw: RawService, now: float, *, ours: bool) -> bool:
+        # To lose our labels takes an update, and that a greater index.
+        if raw.version.index >= known.raw.version.index + (not ours):
             known.older_since = None
             return False
         if known.older_since is None:
@@ -257,8 +316,9 @@ class View:
             for task in known.tasks
             if draining(task)
         }
+        drains = {id_: at + self._offset for id_, at in known.drains.items()}
         try:
-            service = self._translate(known.raw, known.tasks, self.nodes, self.networks, known.drains)
+            service = self._translate(known.raw, known.tasks, self.nodes, self.networks, drains)
         except Exception as error:  # noqa: BLE001  # whatever is wrong with one service, the others go on
             self.unreadable[known.raw.id] = f"{type(error).__name__}: {error}"
             return False
@@ -290,31 +350,38 @@ class View:
     def _withdraw(self, ticket: int, now: float, service_id: str) -> Changes:
         known = self._known.pop(service_id)
         self._due.pop(service_id, None)
+        self._removed.pop(service_id, None)
         self._gone[service_id] = (ticket, now)
         self.unreadable.pop(service_id, None)
         return {service_id: Changed()} if known.service is not None else {}
+
+    def _loss(self, ticket: int, listing: Listing, tasks: Mapping[str, list[RawTask]]) -> Loss:
+        """What the listing lacks of what was known before it began, and was not said to be removed."""
+        listed = {raw.id: raw for raw in listing.services if raw.id not in listing.unreadable}
+        newer = {id_ for id_, known in self._known.items() if known.ticket > ticket}
+        known = (self._known.keys() | self._former.keys()) - newer - self._removed.keys() - self._gone.keys()
+        serving = {id_ for id_, one in self._known.items() if one.serves} | {
+            i for i, did in self._former.items() if did
+        }
+        served = known & serving
+        missing = known - listed.keys() - listing.unreadable
+        taskless = {id_ for id_ in served & listed.keys() if not tasks.get(id_) and listed[id_].replicas != 0}
+        return Loss(
+            missing=frozenset(missing),
+            known=len(known),
+            taskless=frozenset(taskless),
+            silenced=len(served & missing | taskless),
+            served=len(served),
+            strange=self._strange(listing.nodes),
+        )
 
     def _forget(self, now: float) -> None:
         # Long after any read that could still be on its way.
         self._seeds = {i: at for i, at in self._seeds.items() if now - at < _TOMBSTONE}
         self._gone = {i: gone for i, gone in self._gone.items() if now - gone[1] < _TOMBSTONE}
+        self._removed = {i: removed for i, removed in self._removed.items() if now - removed[1] < _TOMBSTONE}
         self._touched = {i: touched for i, touched in self._touched.items() if now - touched[1] < _TOMBSTONE}
 
 
 def _id(task: RawTask) -> str:
     return task.id
-
-
-def _changed_at(before: tuple[RawTask, ...], after: tuple[RawTask, ...], now: float) -> float | None:
-    """When the earliest task change between two reads happened, by Docker's clock; None when it does not say."""
-    old: Mapping[str, RawTask] = {task.id: task for task in before}
-    times: list[float] = []
-    for task in after:
-        was = old.get(task.id)
-        if was is not None and (was.status.state, was.desired_state) == (task.status.state, task.desired_state):
-            continue
-        moved = was is None or was.status.state != task.status.state
-        at = unix_time(task.status.timestamp if moved else task.updated_at)
-        if at is not None and now - _SANE_AGE < at <= now:
-            times.append(at)
-    return min(times, default=None)

@@ -2,29 +2,30 @@
 
 Three threads with a connection each, so that a slow listing delays no hint. They share the `View` under one lock that
 is never held across a request. What changed goes to the publisher. A failed read withdraws nothing: it is counted,
-reported as staleness and repeated.
+reported as staleness and repeated. A listing that lacks too much waits for a second one that says the same.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
-
-import msgspec
+from collections.abc import Callable, Iterable
 
 from interlock.errors import DockerError, DockerFailed, DockerRefused, DockerUnavailable, NotFound
 from interlock.labels.relevance import is_interlock_service
 from interlock.model.swarm import Service
 from interlock.runtime.logging import get_logger
-from interlock.wire.trail import Cause, CauseKind, Trail
-from interlock_watcher import settle
+from interlock.wire.trail import CauseKind, Trail
+from interlock_watcher import causes, settle
+from interlock_watcher.causes import Hint
+from interlock_watcher.clock import Clock
 from interlock_watcher.docker_source import DockerSource
 from interlock_watcher.engine import RawEvent
 from interlock_watcher.failing import Failing
 from interlock_watcher.health import Health
-from interlock_watcher.view import Changes, View
+from interlock_watcher.inbox import Sink
+from interlock_watcher.known import Changes
+from interlock_watcher.view import View
 
 RECONNECT_FIRST, RECONNECT_MOST = 0.1, 2.0
 _RETRY = 0.5
@@ -33,23 +34,6 @@ _SMOOTHING = 0.3
 _IDLE = 1.0
 _IN_A_ROW = 3
 """Services that fail one after another before it counts as Docker's failure, and no more are asked for a while."""
-
-
-class Sink(Protocol):
-    """Where changes go: the publisher."""
-
-    def offer(self, changes: Mapping[str, Trail]) -> None:
-        """These services changed, and why."""
-
-    def listed(self, ticket: int) -> None:
-        """A listing that began with this ticket has been applied."""
-
-
-class Hint(msgspec.Struct, frozen=True):
-    """An event that named a service: the ticket at which it came, and its trail."""
-
-    ticket: int
-    trail: Trail
 
 
 class Watch:
@@ -63,9 +47,11 @@ class Watch:
         *,
         poll_interval: float,
         region: str = "default",
+        clock: Clock | None = None,
     ) -> None:
         self.view = View()
-        self.health = Health(started=time.time(), poll_interval=poll_interval)
+        self.clock = clock or Clock()
+        self.health = Health(started=self.clock.now(), poll_interval=poll_interval)
         self.lock = threading.Lock()
         self._sources = {name: connect() for name in ("events", "reads", "listings")}
         self._sink = sink
@@ -105,10 +91,12 @@ class Watch:
         """Services whose present state is not known, by id, and why; what was known of them stays."""
         return {**self._failing.reasons, **self.view.unreadable}
 
-    def seed_drains(self, services: Iterable[Service]) -> None:
-        """Since when tasks drain, as a former owner saw it."""
+    def seed(self, services: Iterable[Service]) -> None:
+        """What a former owner published: since when tasks drain, and what the next listing is measured by."""
+        services = tuple(services)
         with self.lock:
-            self.view.seed_drains(services, time.time())
+            self.view.seed_drains(services, self.clock.now())
+            self.view.expect(services)
 
     def request_listing(self) -> int:
         """Have everything listed as soon as possible; the ticket that a listing must exceed to be later than now."""
@@ -144,7 +132,8 @@ class Watch:
     def read_hinted(self) -> None:
         """Loop: read what events named and what has not settled."""
         while not self._stop.is_set():
-            now = time.time()
+            self._look_at_the_clock()
+            now = self.clock.now()
             with self.lock:
                 ids, due = self._wanted(now)
                 cost = self.health.listing_cost
@@ -178,12 +167,16 @@ class Watch:
             with self.lock:
                 interval = settle.stretched(self._poll_interval, self.health.listing_cost)
                 self.health.poll_interval = interval
+                again = self.view.doubts.again_at
+            if again is not None:
+                self._sources["listings"].renew()
+                interval = min(interval, max(0.0, again - self.clock.now()))
             wanted = self._listing_wanted.wait(interval if ok else min(_RETRY, interval))
             kind = "resync" if wanted else "poll"
 
     def _opened(self) -> None:
         with self.lock:
-            news = self.health.stream(time.time(), connected=True)
+            news = self.health.stream(self.clock.now(), connected=True)
             self.health.count("event_streams")
         if news:
             self._log.info("following Docker's events", docker=self._sources["events"].url)
@@ -192,22 +185,19 @@ class Watch:
 
     def _stream_ended(self, why: str) -> None:
         with self.lock:
-            news = self.health.stream(time.time(), connected=False)
+            news = self.health.stream(self.clock.now(), connected=False)
         if news and not self._stop.is_set():
             self._log.warning("Docker's event stream ended; polling meanwhile", why=why)
             # Is it the stream alone, or Docker? A listing tells at once.
             self._listing_wanted.set()
 
     def _heard(self, event: RawEvent) -> None:
-        now = time.time()
-        trail = Trail(
-            causes=(Cause(id=event.id, kind="event", what=event.what, at=event.at),),
-            hops={"docker": min(event.at, now)},
-        )
+        now = self.clock.now()
+        trail = causes.heard(event, self.clock.dated())
         with self.lock:
             self.health.count("events")
             if event.type == "service":
-                self.view.touch(event.actor.id, now)
+                (self.view.removed if event.action == "remove" else self.view.touch)(event.actor.id, now)
                 before = self._hints.get(event.actor.id)
                 merged = before.trail.merge(trail) if before else trail
                 self._hints[event.actor.id] = Hint(self.view.begin(), merged)
@@ -298,7 +288,7 @@ class Watch:
     def _put_off(self, id_: str, error: DockerError, spent: float) -> None:
         with self.lock:
             news = id_ not in self._failing.reasons
-            until = self._failing.failed(id_, time.time(), spent=spent, why=str(error))
+            until = self._failing.failed(id_, self.clock.now(), spent=spent, why=str(error))
             self.view.postpone((id_,), until)
         if news:
             self._log.warning("a service cannot be read; its last state stays", id=id_, error=str(error))
@@ -309,23 +299,24 @@ class Watch:
             hint = self._hints.pop(id_, None)
             if hint is not None:
                 self._hints[id_] = hint
-            self.view.postpone((id_,), time.time() + _RETRY)
+            self.view.postpone((id_,), self.clock.now() + _RETRY)
 
     def _list_instead(self, ids: list[str], cost: float) -> None:
         self._listing_done.clear()
         self._listing_wanted.set()
         with self.lock:
-            self.view.postpone(ids, time.time() + max(settle.FASTEST, cost / _SETTLE_SHARE))
+            self.view.postpone(ids, self.clock.now() + max(settle.FASTEST, cost / _SETTLE_SHARE))
         self._listing_done.wait(max(_RETRY, 2 * cost))
 
     def _list(self, kind: CauseKind) -> bool:
         source = self._sources["listings"]
-        ticket, began = self._begin(), time.monotonic()
+        ticket, began, began_at = self._begin(), time.monotonic(), self.clock.now()
         absent: list[str] = []
 
         def apply(now: float) -> Changes:
-            changes, lacking = self.view.apply_listing(ticket, now, listing)
+            changes, lacking = self.view.apply_listing(ticket, now, listing, began=began_at)
             absent.extend(lacking)
+            self._tell_doubt()
             return changes
 
         try:
@@ -340,44 +331,61 @@ class Watch:
             self._listing_done.set()
         with self.lock:
             recovered = self.health.failing_since is not None
-            self.health.listed(time.time(), cost, nodes_unknown=self.view.nodes_unknown)
+            withheld = self.view.withheld
+            self.health.listed(self.clock.now(), cost, nodes_unknown=self.view.nodes_unknown)
             self._failing.forget_all_but({*self._hints, *self.view.unsettled})
         if recovered:
             self._log.info("Docker answers again", services=len(listing.services))
-        self._sink.listed(ticket)
+        if not withheld:
+            self._sink.listed(ticket)
         return True
+
+    def _tell_doubt(self) -> None:
+        news, held = self.view.verdict.news, len(self.view.verdict.held)
+        if news:
+            self.health.count(f"doubts_{news}")
+            self._log.warning(f"a loss that is implausible: doubt {news}", why=self.view.doubts.reason, held_back=held)
 
     def _apply(
         self, kind: CauseKind, ticket: int, apply: Callable[[float], Changes], *, read: Iterable[str] | None = ()
     ) -> None:
         """Apply a read; `read`: the services whose hints it answers, None for all."""
-        now = time.time()
+        now = self.clock.now()
         with self.lock:
             before = set(self.view.unreadable)
             changes = apply(now)
             for id_ in self.view.unreadable.keys() - before:
                 why = self.view.unreadable[id_]
                 self._log.warning("a service makes no sense; its last state stays", id=id_, why=why)
-            trails = {id_: self._trail(kind, id_, ticket, now, change.docker_at) for id_, change in changes.items()}
+            trails = {id_: self._trail(kind, id_, ticket, change.docker_at) for id_, change in changes.items()}
             for id_ in read or ():
                 self._failing.answered(id_)
             for id_ in list(self._hints) if read is None else read:
                 if id_ in self._hints and self._hints[id_].ticket < ticket:
                     del self._hints[id_]
+            listing_wanted, self.view.listing_wanted = self.view.listing_wanted, False
+        if listing_wanted:
+            self._listing_wanted.set()
         if trails:
             self._sink.offer(trails)
 
-    def _trail(self, kind: CauseKind, id_: str, ticket: int, now: float, docker_at: float | None) -> Trail:
+    def _trail(self, kind: CauseKind, id_: str, ticket: int, docker_at: float | None) -> Trail:
+        now = self.clock.dated()
         hint = self._hints.get(id_)
         if hint is not None and hint.ticket < ticket:
             return hint.trail.hop("seen", now)
         service = self.view.service(id_)
-        at = now if docker_at is None else docker_at
-        cause = Cause(
-            id=f"{kind}-{id_}-{ticket}-{int(now * 1000)}", kind=kind, what=service.name if service else id_, at=at
-        )
-        hops = {"seen": now} if docker_at is None else {"docker": docker_at, "seen": now}
-        return Trail(causes=(cause,), hops=hops)
+        return causes.seen(kind, id_, service.name if service else id_, ticket=ticket, now=now, docker_at=docker_at)
+
+    def _look_at_the_clock(self) -> None:
+        jump = self.clock.look()
+        if jump is None:
+            return
+        with self.lock:
+            self.health.clock_jumped(self.clock.now(), jump)
+        self._listing_wanted.set()  # The machine may have been halted, and missed what happened.
+        self._log.warning("the clock has jumped; nothing is withdrawn or hastened by it", seconds=round(jump, 3))
+        self._apply("resync", self._begin(), lambda now: self.view.reckon(self.clock.offset, now))
 
     def _begin(self) -> int:
         with self.lock:
@@ -387,6 +395,6 @@ class Watch:
     def _failed(self, what: str, error: DockerError) -> None:
         with self.lock:
             first = self.health.failing_since is None
-            self.health.failed(time.time(), str(error))
+            self.health.failed(self.clock.now(), str(error))
         if first:
             self._log.warning("Docker cannot be read; nothing is withdrawn", what=what, error=str(error))

@@ -13,6 +13,9 @@ from interlock.model.names import Cluster
 from interlock.model.outcome import Outcome
 from interlock.model.routing import DEFAULT_HOST, Endpoint
 
+_JUMP_SHOWN = 600.0
+"""Seconds for which a jump of a watcher's clock is told."""
+
 
 def status_tables(view: StatusView) -> RenderableType:
     """Regions, clusters, proxies, then what is stale and what is wrong."""
@@ -22,6 +25,8 @@ def status_tables(view: StatusView) -> RenderableType:
     said = [f"{_name(c)}: {text}" for c in view.clusters for text in c.stale]
     said += [f"{r.region}: {text}" for r in view.regions for text in _region_stale(r, view.at)]
     parts += [Text(f"stale  {line}", style="yellow") for line in said]
+    jumped = [f"{r.region}: {text}" for r in view.regions for text in _region_clock(r, view.at)]
+    parts += [Text(f"clock  {line}", style="yellow") for line in jumped]
     for cluster in view.clusters:
         for problem in cluster.problems:
             style = "red" if problem.severity == "error" else "yellow"
@@ -102,9 +107,22 @@ def _region_stale(region: RegionView, now: float) -> list[str]:
         said.append(f"no watcher has reported for {ago(region.silent_for)}; what was known is still served")
     if watcher is not None and watcher.stale_since is not None:
         said.append(f"Docker, since {ago(now - watcher.stale_since)}: {watcher.reason}; nothing is withdrawn")
+    if watcher is not None and watcher.held_since is not None:
+        since = ago(now - watcher.held_since)
+        said.append(f"held back, since {since}: {watcher.held}; nothing is withdrawn until a second reading says so")
     for service, reason in sorted(watcher.unreadable.items()) if watcher else ():
         said.append(f"service {service} cannot be read, its last good state stays: {reason}")
     return said
+
+
+def _region_clock(region: RegionView, now: float) -> list[str]:
+    watcher = region.watcher
+    if watcher is None or watcher.clock_jumped_at is None or now - watcher.clock_jumped_at > _JUMP_SHOWN:
+        return []
+    when = ago(now - watcher.clock_jumped_at)
+    return [
+        f"of watcher {watcher.owner} jumped by {watcher.clock_jumped_by:+.1f} s {when} ago; nothing is withdrawn by it"
+    ]
 
 
 def _clusters(view: StatusView) -> Table:

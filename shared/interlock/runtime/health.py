@@ -73,8 +73,9 @@ def _judge(name: str, now: float) -> tuple[bool, str]:
         return False, "starting: it has given no sign of life yet"
     except (OSError, ValueError, KeyError, TypeError) as error:
         return False, f"{name} cannot be read: {error}"
-    if now - at > LIFELESS:
-        return False, f"no sign of life for {now - at:.0f} s; it last said: {says}"
+    # A sign of the future is one that nobody has renewed since the clock was set back.
+    if abs(now - at) > LIFELESS:
+        return False, f"no sign of life for {abs(now - at):.0f} s; it last said: {says}"
     if okay and "socket" in state:
         answer = (ask(str(state["socket"])) or "").strip()
         if not answer:

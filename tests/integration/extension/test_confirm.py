@@ -187,6 +187,8 @@ def test_whether_a_watcher_acts(lab: WorkerLab, monkeypatch: pytest.MonkeyPatch)
     assert watch.look() == ""
     write(at=lab.bus.server_time(), stale_since=1.0)
     assert watch.look() == "the watcher cannot ask Docker"
+    write(at=lab.bus.server_time(), held_since=1.0)
+    assert watch.look() == "the watcher doubts what Docker says"
     env.write({WATCHER: b"no frame"}, TOKEN)
     assert watch.look() == "no watcher acts"
     write(at=lab.bus.server_time() - 11)

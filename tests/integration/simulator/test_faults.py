@@ -134,6 +134,23 @@ def test_a_slow_listing_tells_the_state_of_its_start(sim: SimulatorClient) -> No
     assert seen == [[]]
 
 
+def test_services_and_tasks_are_lost(sim: SimulatorClient) -> None:
+    for name in ("kept", "lost"):
+        sim.create_service(name, env={"SIM_LISTEN": "no"})
+    until(lambda: len(sim.docker_tasks()) == 2)
+    gone = sim.service("lost")["ID"]
+    sim.fault("lose", path="/services", service="kept", count=1)
+    assert [one["Spec"]["Name"] for one in sim.call("GET", "/v1.44/services")] == ["kept"]
+    assert len(sim.call("GET", "/services")) == 2
+    sim.fault("lose", path="/tasks|/services/.+")
+    assert sim.call("GET", "/tasks") == []
+    with (
+        docker.APIClient(base_url=sim.docker_url, version="1.44") as client,
+        pytest.raises(docker.errors.NotFound, match=f"service {gone} not found"),
+    ):
+        client.inspect_service(gone)
+
+
 def test_streams_are_cut(sim: SimulatorClient) -> None:
     listener = Listener(sim)
     sim.create_service("one", env={"SIM_LISTEN": "no"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from interlock.model.outcome import Outcome
 from interlock.model.version import Version
@@ -23,11 +24,13 @@ class Said:
 class Bench:
     def __init__(self) -> None:
         self.said, self.now, self.alive_at = Said(), 1000.0, 1000.0
+        self.jump = 0.0
         self.witness: tuple[str, tuple[str, ...]] | None = ("/run/s", ("abc", "coming"))
         self.health = ProxyHealth(
             self.said,  # type: ignore[arg-type]  # of a herald only these two are looked at
             lambda: self.witness,
             lambda: self.alive_at,
+            lambda: self.now + self.jump,
             lambda: self.now,
         )
 
@@ -104,3 +107,16 @@ def test_a_worker_that_hangs_gives_no_sign_of_life() -> None:
     assert bench.health.state()["at"] == bench.now
     bench.now += 60
     assert bench.health.state()["at"] == bench.alive_at
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+def test_a_clock_that_jumps_makes_nobody_dead_or_alive(jump: float) -> None:
+    bench = Bench()
+    bench.said.becomes(version=VERSION, result="reloaded")
+    bench.jump = jump
+    assert bench.health.state()["at"] == bench.now + jump
+    bench.said.becomes(version=None, result="starting")
+    bench.said.reached_at = bench.now
+    assert not bench.judge()[0], "the plan has not been waited for any longer"
+    bench.now += 90
+    assert bench.health.state()["at"] == bench.now + jump - 90

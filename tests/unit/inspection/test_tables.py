@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import msgspec
 from rich.console import Console, RenderableType
 
 from interlock.inspection import tables
@@ -103,3 +104,27 @@ def test_routes_show_endpoints_draining_ones_and_hosts_without_any() -> None:
     assert "/app → /" in text
     assert "(any other)" in text
     assert "none: answers 503" in text
+
+
+def watching(**facts: object) -> str:
+    view = status()
+    watcher = msgspec.structs.replace(view.regions[0].watcher, **facts)
+    region = RegionView(region="eu", watcher=watcher, silent_for=None)
+    return shown(tables.status_tables(msgspec.structs.replace(view, regions=(region,))))
+
+
+def test_what_is_held_back_is_said() -> None:
+    text = watching(held_since=98.0, held="4 of 5 services are missing at once")
+    assert "held back, since 2" in text
+    assert "4 of 5 services are missing at once; nothing is withdrawn until a second reading says so" in text
+
+
+def test_a_clock_that_jumped_is_told_for_a_while() -> None:
+    assert "clock  eu: of watcher w1 jumped by -3600.0 s" in watching(clock_jumped_at=90.0, clock_jumped_by=-3600.0)
+    assert "jumped" not in watching(clock_jumped_at=-900.0, clock_jumped_by=-3600.0)
+
+
+def test_a_status_is_dated_by_another_clock() -> None:
+    told = WatcherStatus(owner="w", at=100.0, last_listing=98.0, held_since=99.0, listing_seconds=2.0).dated(5000.0)
+    assert (told.at, told.last_listing, told.held_since, told.stale_since) == (5000.0, 4998.0, 4999.0, None)
+    assert told.listing_seconds == 2.0

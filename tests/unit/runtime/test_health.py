@@ -143,3 +143,10 @@ def test_a_pulse_that_cannot_be_written_is_said_once(tmp_path: Path, capsys: pyt
 def test_without_a_file_there_is_no_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(health.FILE, raising=False)
     health.pulse(lambda: pytest.fail("asked"), threading.Event())
+
+
+def test_a_sign_of_life_from_the_future_is_none(tmp_path: Path) -> None:
+    """The clock was set back, and whoever lives would have renewed it within a second."""
+    healthy, says = health.check(said(tmp_path / "h", at=time.time() + 3600))
+    assert not healthy
+    assert "no sign of life" in says

@@ -84,6 +84,7 @@ def test_an_older_ticket_never_overwrites_a_newer_one() -> None:
 
 def test_a_read_that_began_before_the_removal_does_not_bring_it_back() -> None:
     view = listed(service())
+    view.removed("s1", NOW)
     old, new = view.begin(), view.begin()
     assert view.apply_absent(new, NOW, "s1")
     assert not view.apply_service(old, NOW, service(), ())

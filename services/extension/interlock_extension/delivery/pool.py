@@ -82,7 +82,8 @@ def _owner(folder: Path) -> str:
 
 def _free(folder: Path, me: str) -> bool:
     try:
+        # A mark of the future is one that nobody has renewed since the clock was set back.
         age = time.time() - (folder / "owner").stat().st_mtime
     except OSError:
         return True
-    return _owner(folder) == me or age > ABANDONED
+    return _owner(folder) == me or abs(age) > ABANDONED

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from aiohttp import web
 
 from interlock_simulator import changes, filters, lookup, shapes
+from interlock_simulator.api import versions
 from interlock_simulator.api.reply import engine_of, posted, raw, reply, version_of
+from interlock_simulator.refusal import missing
 from interlock_simulator.values import Json
 
 
@@ -19,12 +22,24 @@ async def _late(request: web.Request, body: bytes) -> web.Response:
     return raw(body)
 
 
+def _told(request: web.Request) -> Callable[[str], bool]:
+    """Which services, by id, this request's answer knows of: all, unless a fault loses them."""
+    engine = engine_of(request)
+    struck = engine.faults.strike(("lose",), versions.split(request.path)[1], time.time())
+    if not struck:
+        return lambda _: True
+    stay = {engine.swarm.names.get(fault.service) for fault in struck}
+    return lambda id_: id_ in stay
+
+
 async def list_services(request: web.Request) -> web.Response:
     """GET /services"""
     engine = engine_of(request)
     wanted = filters.parse(request.query.get("filters"), filters.SERVICE)
     status = request.query.get("status", "").lower() in {"1", "true"}
-    return await _late(request, engine.encoded.services(filters.services(engine.swarm, wanted), status=status))
+    told = _told(request)
+    found = [service for service in filters.services(engine.swarm, wanted) if told(service.id)]
+    return await _late(request, engine.encoded.services(found, status=status))
 
 
 async def create_service(request: web.Request) -> web.Response:
@@ -38,6 +53,8 @@ async def inspect_service(request: web.Request) -> web.Response:
     """GET /services/{ref}"""
     engine = engine_of(request)
     service = lookup.service(engine.swarm, request.match_info["ref"])
+    if not _told(request)(service.id):
+        raise missing("service", request.match_info["ref"])
     if request.query.get("insertDefaults", "").lower() in {"1", "true"}:
         return reply(_with_defaults(shapes.service(service)))
     return raw(engine.encoded.service(service))
@@ -85,7 +102,9 @@ async def list_tasks(request: web.Request) -> web.Response:
     """GET /tasks"""
     engine = engine_of(request)
     wanted = filters.parse(request.query.get("filters"), filters.TASK)
-    return await _late(request, engine.encoded.tasks(filters.tasks(engine.swarm, wanted)))
+    told = _told(request)
+    found = [task for task in filters.tasks(engine.swarm, wanted) if told(task.service_id)]
+    return await _late(request, engine.encoded.tasks(found))
 
 
 async def inspect_task(request: web.Request) -> web.Response:
