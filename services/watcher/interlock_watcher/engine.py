@@ -145,6 +145,11 @@ class RawTask(Raw, frozen=True, kw_only=True):
     updated_at: str = ""
     networks_attachments: tuple[Attachment, ...] | None = None
 
+    @property
+    def ports(self) -> tuple[PortConfig, ...]:
+        """What it has published on its node, that is in host mode; each twice, once for either family of addresses."""
+        return (self.status.port_status and self.status.port_status.ports) or ()
+
 
 class NodeStatus(Raw, frozen=True, kw_only=True):
     state: str = "unknown"

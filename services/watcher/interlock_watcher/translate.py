@@ -81,12 +81,9 @@ def _asked(service: RawService) -> tuple[ServicePort, ...]:
 
 
 def _ports(task: RawTask) -> tuple[PublishedPort, ...]:
-    # A task's own port status lists exactly what it published on its node, that is in host mode; Docker tells each
-    # twice, once for either family of addresses.
-    status = task.status.port_status
     found = {
         PublishedPort(target=port.target_port, published=port.published_port, protocol=port.protocol)
-        for port in (status.ports if status else None) or ()
+        for port in task.ports
         if port.published_port
     }
     return tuple(sorted(found))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 import msgspec
+from msgspec import structs
 
 from interlock.labels.relevance import is_interlock_service
 from interlock.model.swarm import Service
@@ -229,6 +230,8 @@ class View:
             self._schedule(known, now)
             return
         self._gone.pop(raw.id, None)
+        if known is not None:
+            tasks = _with_ports(tasks, known.tasks)
         if known is None:
             known = self._known[raw.id] = Known(raw=raw, tasks=(), ticket=ticket)
             known.moved_at = self._touched.get(raw.id, (0, now if self.complete else 0.0))[1]
@@ -265,7 +268,7 @@ class View:
         self.unreadable.pop(known.raw.id, None)
         # The index moves with every edit, also of what means nothing for routing: alone it is no change.
         before, known.service = known.service, service
-        return before is None or service != msgspec.structs.replace(before, index=service.index)
+        return before is None or service != structs.replace(before, index=service.index)
 
     def _schedule(self, known: Known, now: float) -> None:
         touched = self._touched.get(known.raw.id)
@@ -303,6 +306,22 @@ class View:
 
 def _id(task: RawTask) -> str:
     return task.id
+
+
+def _with_ports(tasks: tuple[RawTask, ...], before: tuple[RawTask, ...]) -> tuple[RawTask, ...]:
+    """The tasks; those that drain with the ports that they had.
+
+    Docker says no more of them 0.2 s after it has shown that it will stop a task, and a second before it signals it.
+    """
+    had = {task.id: task.status.port_status for task in before if task.ports}
+    if not had:
+        return tasks
+    return tuple(
+        structs.replace(task, status=structs.replace(task.status, port_status=had[task.id]))
+        if task.id in had and draining(task) and not task.ports
+        else task
+        for task in tasks
+    )
 
 
 def _changed_at(before: tuple[RawTask, ...], after: tuple[RawTask, ...], now: float) -> float | None:

@@ -47,10 +47,10 @@ def _of_tasks(service: Service, routing: Routing, network: Network) -> tuple[End
 
 
 def _virtual(service: Service, routing: Routing, network: Network) -> tuple[Endpoint, ...] | Problem:
-    """The virtual IP, while a task runs behind it: without one the answer is 503, which only an absent endpoint gives.
+    """The virtual IP, while a task runs behind it: only an absent endpoint, or one that drains, is answered with 503.
 
-    It drains while only tasks that drain are left, so that others of its host take over; which task answers, and when
-    one gets nothing more, is Swarm's. As long as one task of several is wanted, nothing differs here.
+    It drains while all tasks that are left do: then proxies leave it, others of its host take over, and the time is
+    known. As long as one task of several is wanted, nothing differs here: who of them answers is Swarm's to say.
     """
     behind = [task for task in _alive(service) if task.addresses.get(network.id)]
     if network.vip is None:
