@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from support.pipeline import Pipeline
-from support.steps import asked, host_files, settled, worker_counters
+from support.pipeline import PREFIX, Pipeline
+from support.steps import asked, endpoints, host_files, settled, worker_counters
 
 
 def _vip(pipeline: Pipeline, service: str) -> str:
@@ -61,3 +61,50 @@ def test_case_22_vip_and_task_services_side_by_side(pipeline: Pipeline) -> None:
     addresses = [task["NetworksAttachments"][0]["Addresses"][0].partition("/")[0] for task in tasks]
     wanted = {f"{address}:8080" for address in (*addresses, _vip(pipeline, "vip"))}
     pipeline.wait(lambda: set(asked(pipeline, "demo.local", 6, header="x-upstream-addr")) == wanted, "all three serve")
+
+
+def test_no_task_running_is_503(pipeline: Pipeline) -> None:
+    """Before the first task runs, while none is wanted, and again afterwards; no problem, and nothing waited for."""
+    pipeline.service("demo", labels={"backend_mode": "vip"}, constraints=["node.labels.zone==none"])
+    pipeline.wait(lambda: [r.host for r in pipeline.routes()] == ["demo.test"], "the host is planned")
+    _vip(pipeline, "demo")
+    pipeline.wait(lambda: settled(pipeline), "settled")
+    assert asked(pipeline, "demo.test", 3) == {"503": 3}
+    [cluster] = pipeline.status().clusters
+    assert (cluster.problems, [p.outcome.waiting for p in cluster.proxies]) == ((), [0])
+    pipeline.sim.change("demo", lambda spec: spec["TaskTemplate"].update(Placement={}))
+    pipeline.wait_routed("demo.test")
+    assert endpoints(pipeline, "demo.test") == {"vip"}
+    pipeline.sim.scale("demo", 0)
+    pipeline.wait_unrouted("demo.test")
+    pipeline.sim.wait_converged("demo")
+    assert asked(pipeline, "demo.test", 3) == {"503": 3}
+    pipeline.sim.scale("demo", 1)
+    pipeline.wait_routed("demo.test")
+
+
+def test_the_other_service_of_the_host_takes_over_from_one_whose_last_task_drains(pipeline: Pipeline) -> None:
+    for name in ("v1", "v2"):
+        pipeline.service(name, replicas=2, labels={"hosts": "demo.local", "backend_mode": "vip"})
+    both = {f"{_vip(pipeline, name)}:8080" for name in ("v1", "v2")}
+    pipeline.wait(lambda: set(asked(pipeline, "demo.local", 4, header="x-upstream-addr")) == both, "both serve")
+    pipeline.sim.scale("v1", 0)
+    pipeline.wait(lambda: set(asked(pipeline, "demo.local", 4, header="x-service")) == {"v2"}, "only v2 serves")
+    drained = pipeline.wait(
+        lambda: (o := pipeline.outcome()) and [d for d in o.drains if d.service == "v1"], "the drain is told"
+    )
+    assert {drain.task for drain in drained} == {"vip"}
+
+
+def test_a_service_in_mode_dnsrr_is_a_problem_until_it_has_a_virtual_ip(pipeline: Pipeline) -> None:
+    pipeline.service("good", labels={"backend_mode": "vip"})
+    pipeline.service("demo", labels={"backend_mode": "vip"}, endpoint_mode="dnsrr")
+    pipeline.wait_routed("good.test")
+    problems = pipeline.wait(lambda: pipeline.status().clusters[0].problems, "the problem is told")
+    assert [(p.service, p.key, p.value) for p in problems] == [("demo", PREFIX + "backend_mode", "vip")]
+    assert "--endpoint-mode vip demo" in problems[0].remedy
+    assert asked(pipeline, "demo.test", 2) == {"503": 2}
+    # What the remedy says.
+    pipeline.sim.change("demo", lambda spec: spec["EndpointSpec"].update(Mode="vip"))
+    pipeline.wait_routed("demo.test")
+    assert not pipeline.status().clusters[0].problems

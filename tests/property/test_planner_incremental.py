@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.model.swarm import Network, Service, Task
+from interlock.model.swarm import Network, Service, ServicePort, Task
 from interlock.wire.fields import delta_fields, plan_fields
 from interlock_planner.plan import ClusterPlan, scratch
 from support.swarm_values import service, task
@@ -23,12 +23,24 @@ tasks = st.lists(
         draining_since=st.sampled_from([None, 5.0]),
         node_down=st.booleans(),
         network=st.sampled_from(["net1", "net2"]),
+        node=st.sampled_from(["", "192.0.2.1"]),
+        published=st.sampled_from([0, 30001]),
     ),
     max_size=3,
     unique_by=lambda t: t.id,
 )
+ports = st.lists(
+    st.builds(
+        ServicePort,
+        target=st.sampled_from([80, 8080]),
+        published=st.sampled_from([0, 81]),
+        protocol=st.sampled_from(["tcp", "udp"]),
+        mode=st.sampled_from(["host", "ingress"]),
+    ),
+    max_size=2,
+).map(tuple)
 labels = st.fixed_dictionaries(
-    {"port": st.sampled_from(["80", "81", "", "x"])},
+    {"port": st.sampled_from(["80", "81", "8080", "", "x"])},
     optional={
         "hosts": st.lists(st.sampled_from(HOSTS), max_size=3).map(",".join),
         "default_backend": st.sampled_from(["true", "false", "maybe"]),
@@ -51,9 +63,25 @@ def changes(draw: st.DrawFn) -> dict[str, Service | None]:
 
 
 def some_service(service_id: str) -> st.SearchStrategy[Service]:
-    def make(name: str, created: str, networks: list[Network], found: list[Task], texts: dict[str, str]) -> Service:
+    def make(
+        name: str,
+        created: str,
+        networks: list[Network],
+        found: list[Task],
+        asked: tuple[ServicePort, ...],
+        dnsrr: bool,
+        texts: dict[str, str],
+    ) -> Service:
         return service(
-            name, *found, service_id=service_id, created=created, networks=tuple(networks), stack="st", **texts
+            name,
+            *found,
+            service_id=service_id,
+            created=created,
+            networks=tuple(networks),
+            stack="st",
+            ports=asked,
+            dnsrr=dnsrr,
+            **texts,
         )
 
     return st.builds(
@@ -62,6 +90,8 @@ def some_service(service_id: str) -> st.SearchStrategy[Service]:
         st.sampled_from(["2024-05-01T10:00:00Z", "2024-05-01T10:00:00.5Z", "2024-05-01T10:00:00.51Z"]),
         st.lists(st.sampled_from(NETWORKS), max_size=2, unique=True),
         tasks,
+        ports,
+        st.booleans(),
         labels,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interlock.model.swarm import Network, Service, Task
+from interlock.model.swarm import Network, PublishedPort, Service, ServicePort, Task
 
 NET = Network(id="net1", name="web", vip="10.0.1.2")
 LB = "com.docker.lb."
@@ -17,8 +17,10 @@ def task(
     draining_since: float | None = None,
     node_down: bool = False,
     network: str = NET.id,
+    node: str = "",
+    published: int = 0,
 ) -> Task:
-    """A task on one network; no address where `address` is None."""
+    """A task on one network; no address where `address` is None. `published`: its 8080, on the address `node`."""
     return Task(
         id=task_id,
         state=state,
@@ -26,6 +28,8 @@ def task(
         addresses={network: address} if address else {},
         draining_since=draining_since,
         node_down=node_down,
+        node_address=node,
+        ports=(PublishedPort(target=8080, published=published),) if published else (),
     )
 
 
@@ -37,6 +41,8 @@ def service(
     networks: tuple[Network, ...] = (NET,),
     replicas: int | None = None,
     stack: str = "",
+    ports: tuple[ServicePort, ...] = (),
+    dnsrr: bool = False,
     **labels: str,
 ) -> Service:
     """A service; labels without their prefix. `port` is 8080 unless given (blank: none)."""
@@ -53,5 +59,7 @@ def service(
         labels=texts,
         networks=networks,
         tasks=tasks,
+        ports=ports,
+        dnsrr=dnsrr,
         replicas=len(tasks) if replicas is None else replicas,
     )

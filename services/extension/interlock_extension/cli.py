@@ -60,7 +60,8 @@ good until it has read the plan. Killed hard, it leaves the proxy serving; stopp
     "--drain-budget",
     type=Duration(),
     default="2s",
-    help="Time that Swarm guarantees between showing that it will stop a task and SIGTERM.",
+    help="Time that Swarm guarantees between showing that it will stop a task on a network and SIGTERM; for one that "
+    "is reached at a port of its node, 1s at most is counted.",
 )
 @setting(
     "--dns",

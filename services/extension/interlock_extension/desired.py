@@ -98,8 +98,11 @@ class Desired:
 
     def _put_upstream(self, name: str, upstream: Upstream | None, fresh: set[Key], gone: set[Key]) -> set[str]:
         before = self.upstreams.pop(name, None)
+        ended: set[Key] = set()
         for endpoint in before.endpoints if before else ():
             key = key_of(endpoint)
+            if endpoint.draining:
+                ended.add(key)
             places = self._places.get(key, set())
             places.discard(name)
             if not places:
@@ -108,6 +111,10 @@ class Desired:
         if upstream is not None:
             self.upstreams[name] = upstream
             for endpoint in upstream.endpoints:
+                if not endpoint.draining and key_of(endpoint) in ended:
+                    # A virtual IP behind which all tasks are others by now: who accepted is not who is to.
+                    self.accepted.discard(key_of(endpoint))
+                    fresh.add(key_of(endpoint))
                 self._put_endpoint(name, endpoint, fresh, gone)
         return set(self._users.get(name, ()))
 

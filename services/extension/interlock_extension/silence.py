@@ -3,12 +3,14 @@
 Whoever keeps the proxy waiting is looked at by the prober; who does not accept then gets no request until it does
 again. Where nobody of an upstream answers, all are kept: then it may be us. Who falls silent again soon after it was
 heard is overloaded rather than lost: it stays out twice as long each time, or each of its breaths would cost a reload.
+A virtual IP is never silent: that one of the tasks behind it does not answer says nothing of the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from interlock.model.routing import VIP
 from interlock_extension.admission import Key
 from interlock_extension.desired import Desired
 
@@ -32,10 +34,14 @@ class Silence:
 
     def stalled(self, peers: frozenset[tuple[str, int]]) -> frozenset[Key]:
         """Whom to look at, of those whose address and port kept the proxy waiting."""
-        found = {key for key in self._desired.accepted if key[:2] in peers}
+        found = {key for key in self._desired.accepted if key[:2] in peers and not self._virtual(key)}
         new = frozenset(found - self._looked_at - self._desired.silent)
         self._looked_at |= new
         return new
+
+    def _virtual(self, key: Key) -> bool:
+        endpoint = self._desired.endpoint(key)
+        return endpoint is not None and endpoint.task == VIP
 
     def tried(self, key: Key, *, accepted: bool, now: float) -> frozenset[str]:
         """The prober has tried one; the hosts that this touches."""

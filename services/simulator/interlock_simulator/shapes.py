@@ -154,10 +154,10 @@ def task(one: Task, networks: dict[str, msgspec.Raw]) -> Json:
 
 
 def _host_ports(one: Task) -> list[Json]:
-    """Ports of the node: Docker names each twice, for both families of addresses."""
+    """Ports of the node: Docker names each twice, for both families of addresses; none once the task is to stop."""
     found = [port for port in one.endpoint.get("Ports") or [] if port.get("PublishMode") == "host"]
     asked = [{"Protocol": port.get("Protocol", "tcp"), **port} for port in found]
-    return [port for port in asked for _ in range(2)] if one.state == "running" else []
+    return [port for port in asked for _ in range(2)] if one.state == one.desired == "running" else []
 
 
 class Encoded:

@@ -38,12 +38,25 @@ class Mode(Raw, frozen=True, kw_only=True):
     replicated: Replicated | None = None
 
 
+class PortConfig(Raw, frozen=True, kw_only=True):
+    protocol: str = "tcp"
+    target_port: int = 0
+    published_port: int = 0
+    publish_mode: str = ""
+
+
+class EndpointSpec(Raw, frozen=True, kw_only=True):
+    mode: str = "vip"
+    ports: tuple[PortConfig, ...] | None = None
+
+
 class ServiceSpec(Raw, frozen=True, kw_only=True):
     name: str
     labels: dict[str, str] | None = None
     task_template: TaskTemplate = TaskTemplate()
     mode: Mode = Mode()
     networks: tuple[NetworkTarget, ...] | None = None
+    endpoint_spec: EndpointSpec | None = None
 
 
 class VirtualIP(Raw, frozen=True, kw_only=True):
@@ -85,17 +98,20 @@ class RawService(Raw, frozen=True, kw_only=True):
         return self.update_status is not None and self.update_status.state in {"updating", "rollback_started"}
 
     @property
+    def ports(self) -> tuple[PortConfig, ...]:
+        """What it asks to publish."""
+        return (self.spec.endpoint_spec and self.spec.endpoint_spec.ports) or ()
+
+    @property
+    def dnsrr(self) -> bool:
+        """It is to have no virtual IPs."""
+        return self.spec.endpoint_spec is not None and self.spec.endpoint_spec.mode == "dnsrr"
+
+    @property
     def network_ids(self) -> tuple[str, ...]:
         """Networks that the tasks join, by id."""
         targets = self.spec.task_template.networks or self.spec.networks or ()
         return tuple(target.target for target in targets)
-
-
-class PortConfig(Raw, frozen=True, kw_only=True):
-    protocol: str = "tcp"
-    target_port: int = 0
-    published_port: int = 0
-    publish_mode: str = ""
 
 
 class PortStatus(Raw, frozen=True, kw_only=True):
@@ -128,6 +144,11 @@ class RawTask(Raw, frozen=True, kw_only=True):
     desired_state: str
     updated_at: str = ""
     networks_attachments: tuple[Attachment, ...] | None = None
+
+    @property
+    def ports(self) -> tuple[PortConfig, ...]:
+        """What it has published on its node, that is in host mode; each twice, once for either family of addresses."""
+        return (self.status.port_status and self.status.port_status.ports) or ()
 
 
 class NodeStatus(Raw, frozen=True, kw_only=True):

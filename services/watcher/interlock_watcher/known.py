@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
+from msgspec import structs
 
 from interlock.model.swarm import Service
 from interlock_watcher.engine import RawService, RawTask, unix_time
+from interlock_watcher.translate import draining
 
 _SANE_AGE = 60.0
 
@@ -52,3 +54,19 @@ def changed_at(before: tuple[RawTask, ...], after: tuple[RawTask, ...], now: flo
         if at is not None and now - _SANE_AGE < at <= now:
             times.append(at)
     return min(times, default=None)
+
+
+def with_ports(tasks: tuple[RawTask, ...], before: tuple[RawTask, ...]) -> tuple[RawTask, ...]:
+    """The tasks; those that drain with the ports that they had.
+
+    Docker says no more of them 0.2 s after it has shown that it will stop a task, and a second before it signals it.
+    """
+    had = {task.id: task.status.port_status for task in before if task.ports}
+    if not had:
+        return tasks
+    return tuple(
+        structs.replace(task, status=structs.replace(task.status, port_status=had[task.id]))
+        if task.id in had and draining(task) and not task.ports
+        else task
+        for task in tasks
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from interlock.labels.relevance import relevant
-from interlock.model.swarm import Network, PublishedPort, Service, Task
+from interlock.model.swarm import Network, PublishedPort, Service, ServicePort, Task
 from interlock_watcher.engine import Attachment, RawNetwork, RawNode, RawService, RawTask
 
 FINISHED = frozenset({"complete", "shutdown", "failed", "rejected", "remove", "orphaned"})
@@ -31,6 +31,8 @@ def translate(
         tasks=tuple(
             _task(task, nodes.get(task.node_id), draining_since.get(task.id)) for task in sorted(kept, key=_task_id)
         ),
+        ports=_asked(service),
+        dnsrr=service.dnsrr,
         replicas=service.replicas,
         updating=service.updating,
     )
@@ -64,16 +66,27 @@ def _plain(attachment: Attachment) -> str:
     return (attachment.addresses or ("",))[0].partition("/")[0]
 
 
-def _ports(task: RawTask) -> tuple[PublishedPort, ...]:
-    # A task's own port status lists exactly what it published on its node, that is in host mode.
-    status = task.status.port_status
+def _asked(service: RawService) -> tuple[ServicePort, ...]:
     return tuple(
         sorted(
-            PublishedPort(target=port.target_port, published=port.published_port, protocol=port.protocol)
-            for port in (status.ports if status else None) or ()
-            if port.published_port
+            ServicePort(
+                target=port.target_port,
+                published=port.published_port,
+                protocol=port.protocol,
+                mode=port.publish_mode or "ingress",
+            )
+            for port in service.ports
         )
     )
+
+
+def _ports(task: RawTask) -> tuple[PublishedPort, ...]:
+    found = {
+        PublishedPort(target=port.target_port, published=port.published_port, protocol=port.protocol)
+        for port in task.ports
+        if port.published_port
+    }
+    return tuple(sorted(found))
 
 
 def _networks(service: RawService, networks: Mapping[str, RawNetwork]) -> tuple[Network, ...]:

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-import msgspec
+from msgspec import structs
 
 from interlock.labels.relevance import is_interlock_service
 from interlock.model.swarm import Service
 from interlock_watcher import settle
 from interlock_watcher.engine import Listing, RawNetwork, RawNode, RawService, RawTask
-from interlock_watcher.known import Changed, Changes, Known, changed_at
+from interlock_watcher.known import Changed, Changes, Known, changed_at, with_ports
 from interlock_watcher.plausibility import AGAIN, Doubts, Loss, Verdict
 from interlock_watcher.translate import draining, translate
 
@@ -287,6 +287,8 @@ class View:
         self._gone.pop(raw.id, None)
         if raw.id in self._removed and self._removed[raw.id][0] < ticket:
             del self._removed[raw.id]
+        if known is not None:
+            tasks = with_ports(tasks, known.tasks)
         if known is None:
             known = self._known[raw.id] = Known(raw=raw, tasks=(), ticket=ticket)
             known.moved_at = self._touched.get(raw.id, (0, now if self.complete else 0.0))[1]
@@ -325,7 +327,7 @@ class View:
         self.unreadable.pop(known.raw.id, None)
         # The index moves with every edit, also of what means nothing for routing: alone it is no change.
         before, known.service = known.service, service
-        return before is None or service != msgspec.structs.replace(before, index=service.index)
+        return before is None or service != structs.replace(before, index=service.index)
 
     def _schedule(self, known: Known, now: float) -> None:
         touched = self._touched.get(known.raw.id)

@@ -13,6 +13,7 @@ CODES: dict[str, str] = {
     "host-invalid": "a text in `hosts` is not a host name",
     "port-missing": "a service names no port",
     "port-invalid": "a port is not a number from 1 to 65535",
+    "port-unpublished": "a service on no overlay network does not publish its port in host mode",
     "network-none": "a service is on no network that proxies can join",
     "network-unknown": "a service is not on the network that it names",
     "network-ambiguous": "a service is on several networks and does not say which one serves",

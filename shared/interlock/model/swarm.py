@@ -36,6 +36,22 @@ class PublishedPort(msgspec.Struct, frozen=True, kw_only=True, order=True):
     protocol: str = "tcp"
 
 
+class ServicePort(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """A port that a service asks to publish. `published` is 0 where each node picks one (in host mode).
+
+    `mode`: `host` publishes on the node of each task, `ingress` on every node through the routing mesh.
+    """
+
+    target: int
+    published: int = 0
+    protocol: str = "tcp"
+    mode: str = "ingress"
+
+    def __str__(self) -> str:
+        at = f" as {self.published}" if self.published else ""
+        return f"{self.target}/{self.protocol}{at} in {self.mode} mode"
+
+
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """One replica. `addresses` maps a network's id to the task's IP on it, without prefix length.
 
@@ -66,7 +82,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True, order=True):
-    """A network that a service is attached to. `vip`: the service's virtual IP on it, None in DNSRR mode."""
+    """A network that a service is attached to.
+
+    `vip`: the service's virtual IP on it; None in DNSRR mode, and for a moment after the service's creation.
+    """
 
     id: str
     name: str
@@ -80,7 +99,8 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     `labels` holds only `com.docker.lb.*` and `com.docker.stack.namespace`. `created` is Docker's CreatedAt
     (RFC 3339); it orders services that share a host. `index` is Docker's Version.Index of the service object.
-    `tasks` holds the tasks that run or are to run, sorted by id; finished ones are left out.
+    `tasks` holds the tasks that run or are to run, sorted by id; finished ones are left out. `ports` is what the
+    service asks to publish, whether a task has it yet or not; `dnsrr`: it was created without virtual IPs.
     """
 
     id: str
@@ -90,5 +110,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     networks: tuple[Network, ...] = ()
     tasks: tuple[Task, ...] = ()
+    ports: tuple[ServicePort, ...] = ()
+    dnsrr: bool = False
     replicas: int | None = None
     updating: bool = False

@@ -1,8 +1,9 @@
 """A backend for real Swarms, in the image `il-lab/backend`: the standard library alone.
 
-Any path answers 200 with JSON (task, version, path, headers) and the headers `x-task` and `x-version`. `START_DELAY`:
-seconds before it listens; `VERSION`; `PORT` (8080). On SIGTERM it closes its port, ends what is in flight and exits 0;
-a request that comes on a kept-alive connection after SIGTERM is still answered, and marked `x-after-sigterm: 1`.
+Any path answers 200 with JSON (task, version, path, headers) and the headers `x-task` and `x-version`; with `?close=1`
+it then closes the connection. `START_DELAY`: seconds before it listens; `VERSION`; `PORT` (8080). On SIGTERM it closes
+its port, ends what is in flight and exits 0; a request that comes on a kept-alive connection after SIGTERM is still
+answered, and marked `x-after-sigterm: 1`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Server:
             await self._body(reader, said)
             answer = {"task": TASK, "version": VERSION, "method": line[0], "path": line[1], "headers": headers}
             body = json.dumps(answer).encode()
-            close = said.get("connection", "").lower() == "close"
+            close = said.get("connection", "").lower() == "close" or "close=1" in line[1].partition("?")[2]
             late = "x-after-sigterm: 1\r\n" if self.ending.is_set() else ""
             writer.write(
                 f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\nx-task: {TASK}\r\n"

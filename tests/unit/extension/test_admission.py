@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from interlock.model.routing import Endpoint, Upstream
 from interlock_extension.admission import choose, key_of
 
@@ -38,6 +40,20 @@ def test_of_several_draining_ones_those_that_began_last_are_kept() -> None:
     a, b, c = endpoint("a", 100.0), endpoint("b", 102.0), endpoint("c", 102.2)
     assert chosen([a, b, c], [a, b, c]) == ["b", "c"]
     assert chosen([a, b, c], [a]) == ["a"]
+
+
+def test_a_virtual_ip_behind_which_all_tasks_drain_is_not_kept() -> None:
+    leaving, wanted = endpoint("vip", 100.0), endpoint("vip", address="10.0.0.2")
+    assert chosen([leaving], [leaving]) == []
+    assert chosen([leaving, wanted], [leaving, wanted]) == ["vip"]
+    # What drains beside it is.
+    assert chosen([leaving, endpoint("old", 90.0)], [leaving, endpoint("old")]) == ["old"]
+
+
+def test_the_virtual_ip_of_another_service_is_not_admitted() -> None:
+    theirs = structs.replace(endpoint("vip"), service_id="other")
+    assert chosen([endpoint("vip")], [theirs]) == []
+    assert key_of(theirs).task == "other"
 
 
 def heard(endpoints: list[Endpoint], silent: list[Endpoint]) -> list[str]:

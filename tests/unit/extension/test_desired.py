@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interlock.model.routing import Plan, PlanDelta, Upstream
+from interlock.model.routing import VIP, Plan, PlanDelta, Upstream
 from interlock_extension.admission import key_of
 from interlock_extension.desired import Desired
 from interlock_extension.port import HostView
@@ -63,6 +63,26 @@ def test_an_endpoint_that_left_must_be_admitted_anew() -> None:
     assert endpoints(made.view("a")) == []
     assert made.change(PlanDelta(upstreams={name: before})).fresh == {key_of(before.endpoints[0])}
     assert endpoints(made.view("a")) == []
+
+
+def test_a_virtual_ip_that_was_about_to_go_must_be_admitted_anew() -> None:
+    """Behind it are other tasks by now, which run and may not listen; while one was wanted, it stays admitted."""
+    made = Desired()
+    virtual = [endpoint(80, VIP, draining=since) for since in (None, 5.0)]
+    wanted, leaving = (upstream("a", (one,)) for one in virtual)
+    key = key_of(virtual[0])
+    assert made.change(PlanDelta(hosts={"a": virtual_host("a")}, upstreams=_one(wanted))).fresh == {key}
+    made.accept(key)
+    assert made.change(PlanDelta(upstreams=_one(wanted))).fresh == frozenset()
+    assert endpoints(made.view("a")) == [VIP]
+    touched = made.change(PlanDelta(upstreams=_one(leaving)))
+    assert (touched.fresh, touched.gone, made.waiting) == (frozenset(), frozenset(), 0)
+    assert endpoints(made.view("a")) == []
+    touched = made.change(PlanDelta(upstreams=_one(wanted)))
+    assert (touched.fresh, touched.gone, made.waiting) == ({key}, frozenset(), 1)
+    assert endpoints(made.view("a")) == []
+    assert made.accept(key) == {"a"}
+    assert (endpoints(made.view("a")), made.waiting) == ([VIP], 0)
 
 
 def test_an_endpoint_that_changes_its_place_stays_admitted() -> None:

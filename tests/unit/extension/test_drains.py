@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from interlock_extension.admission import Key
 from interlock_extension.drains import Ledger
-from support.nginx_lab import view
+from interlock_extension.port import HostView
+from support.nginx_lab import view as on_nodes
+
+
+def view(host: str, *ports: int) -> HostView:
+    """With endpoints on a network."""
+    found = on_nodes(host, *ports)
+    upstreams = (
+        structs.replace(u, endpoints=tuple(structs.replace(e, network="web") for e in u.endpoints))
+        for u in found.upstreams
+    )
+    return structs.replace(found, upstreams=tuple(upstreams))
 
 
 def nothing(_: Key) -> float | None:
@@ -48,3 +60,11 @@ def test_one_that_went_without_notice_is_no_drain() -> None:
     ledger = Ledger()
     ledger.settle({"a": (None, view("a", 1))}, 0.0, nothing)
     assert ledger.settle({"a": (view("a", 1), None)}, 1.0, nothing) == []
+
+
+@pytest.mark.parametrize(("budget", "margin"), [(2.0, 0.7), (3.0, 0.7), (0.5, 0.2)])
+def test_at_a_port_of_a_node_there_is_less_time(budget: float, margin: float) -> None:
+    ledger = Ledger(budget=budget)
+    ledger.settle({"a": (None, on_nodes("a", 1))}, 0.0, nothing)
+    [drain] = ledger.settle({"a": (on_nodes("a", 1), None)}, 100.3, lambda _: 100.0)
+    assert drain.margin == pytest.approx(margin)

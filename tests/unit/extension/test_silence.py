@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interlock.model.routing import PlanDelta
+from interlock.model.routing import VIP, PlanDelta
 from interlock_extension.admission import key_of
 from interlock_extension.desired import Desired
 from interlock_extension.silence import LONGEST, Silence
@@ -119,3 +119,17 @@ def test_however_often_it_relapses_it_comes_back() -> None:
         now += LONGEST
         silence.due(now)
         assert desired.silent == set()
+
+
+def test_a_virtual_ip_is_never_silent() -> None:
+    """Traffic behind it goes to many tasks: with one on a lost node, a look fails now and then."""
+    desired = Desired()
+    virtual, one = endpoint(1, VIP), endpoint(2, "t2")
+    group = upstream("shop", (virtual, one))
+    desired.change(PlanDelta(hosts={"shop": virtual_host("shop")}, upstreams={group.name: group}))
+    for each in (virtual, one):
+        desired.accept(key_of(each))
+    silence = Silence(desired)
+    assert silence.stalled(peers(virtual, one)) == {key_of(one)}
+    assert silence.tried(key_of(virtual), accepted=False, now=0.0) == frozenset()
+    assert served(desired) == {1, 2}

@@ -95,6 +95,40 @@ def test_an_address_that_is_anothers_is_denied_at_once_even_the_last() -> None:
     assert found.deny == {key_of(FIRST): "the address is other's now"}
 
 
+VIRTUAL = endpoint(4, task="vip")
+"""Nobody's by its address, and in no `tasks.…`; while a task is behind it, the service's name gives it."""
+
+
+def test_a_virtual_ip_is_confirmed_by_the_name_of_its_service() -> None:
+    answers = {**CONTROL, forward(VIRTUAL): said(VIRTUAL.address), backward(VIRTUAL.address): NOTHING}
+    judge = Judge()
+    assert not any(rule(answers, judge=judge, endpoints=(VIRTUAL,)) for _ in range(3))
+    assert rule(answers, judge=judge, endpoints=(VIRTUAL,), denied=(VIRTUAL,)).allow == {key_of(VIRTUAL)}
+    # Tasks of the same service beside it neither speak for it nor against it.
+    tasks = {NAME: said(FIRST.address), backward(FIRST.address): of_task(FIRST)}
+    assert not any(rule({**answers, **tasks}, judge=judge, endpoints=(VIRTUAL, FIRST)) for _ in range(3))
+
+
+@pytest.mark.parametrize("name", [NOTHING, said("10.0.5.5")])
+def test_a_virtual_ip_that_dns_does_not_give_is_denied_in_the_second_round(name: Answer) -> None:
+    judge = Judge()
+    answers = {**CONTROL, forward(VIRTUAL): name, backward(VIRTUAL.address): NOTHING}
+    assert not rule(answers, judge=judge, endpoints=(VIRTUAL,))
+    assert set(rule(answers, judge=judge, endpoints=(VIRTUAL,)).deny) == {key_of(VIRTUAL)}
+
+
+def test_a_virtual_ip_that_is_a_task_of_another_by_now_is_denied_at_once() -> None:
+    assert set(rule({backward(VIRTUAL.address): THEIRS}, endpoints=(VIRTUAL,)).deny) == {key_of(VIRTUAL)}
+
+
+def test_an_address_on_no_network_is_neither_asked_about_nor_denied() -> None:
+    on_node = endpoint(9, network="")
+    judge = Judge()
+    answers = {**CONTROL, backward(on_node.address): THEIRS, forward(on_node): said("10.0.5.5")}
+    assert second_questions(Subjects(endpoints=(on_node,)), {}) == ()
+    assert not any(rule(answers, judge=judge, endpoints=(on_node,)) for _ in range(3))
+
+
 def test_an_alias_of_another_service_does_not_confirm() -> None:
     # Another service may have this one's name for an alias, so that the name gives its tasks too.
     found = rule({**CONTROL, NAME: said(FIRST.address, SECOND.address), backward(FIRST.address): THEIRS})

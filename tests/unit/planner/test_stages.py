@@ -6,7 +6,7 @@ import pytest
 
 from interlock.model.problem import Problem
 from interlock.model.routing import Endpoint
-from interlock.model.swarm import Network, Service
+from interlock.model.swarm import Network, Service, ServicePort
 from interlock_planner.stages.claims import age_of, claim_of
 from support.swarm_values import LB, NET, service, task
 
@@ -77,7 +77,14 @@ def test_a_network_that_the_service_is_not_on(network: str) -> None:
 def test_no_network_that_proxies_can_join(networks: tuple[Network, ...]) -> None:
     problem = refusal(service("shop", task("t1"), networks=networks, hosts="a.com"))
     assert "overlay" in problem.remedy
-    assert "host mode are not supported yet" in problem.remedy
+    assert "--publish-add mode=host,target=8080" in problem.remedy
+
+
+def test_a_label_that_names_a_network_is_no_wish_for_a_port_of_the_node() -> None:
+    asked = ServicePort(target=8080, mode="host")
+    problem = refusal(service("shop", task("t1"), networks=(), ports=(asked,), hosts="a.com", network="web"))
+    assert (problem.key, problem.value) == (LB + "network", "web")
+    assert f"remove {LB}network and" in problem.remedy
 
 
 def test_which_tasks_are_endpoints() -> None:
@@ -101,29 +108,6 @@ def test_which_tasks_are_endpoints() -> None:
         Endpoint(address="10.0.1.1", task="a-wanted", **common),
         Endpoint(address="10.0.1.3", task="c-draining", draining_since=7.5, **common),
     )
-
-
-def test_a_virtual_ip_is_the_only_endpoint_however_many_tasks() -> None:
-    def endpoints(*tasks: str) -> tuple[Endpoint, ...]:
-        claim, _ = claim_of(service("shop", *map(task, tasks), hosts="a.com", backend_mode="vip"))
-        assert claim is not None
-        return claim.endpoints
-
-    only = Endpoint(address="10.0.1.2", port=8080, task="vip", service_id="id-shop", service="shop", network="web")
-    assert endpoints("t1") == endpoints("t1", "t2") == (only,)
-    assert endpoints() == ()
-
-
-def test_a_virtual_ip_outlives_the_only_task() -> None:
-    claim, _ = claim_of(service("shop", replicas=1, hosts="a.com", backend_mode="vip"))
-    assert claim is not None
-    assert len(claim.endpoints) == 1
-
-
-def test_a_service_without_virtual_ip() -> None:
-    problem = refusal(service("shop", networks=(Network(id="n", name="web"),), hosts="a.com", backend_mode="vip"))
-    assert (problem.key, problem.value) == (LB + "backend_mode", "vip")
-    assert "--endpoint-mode vip" in problem.remedy
 
 
 def test_age_reads_fractions_of_any_length() -> None:

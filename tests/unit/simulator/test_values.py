@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from interlock_simulator import changes, filters, shapes, workload
 from interlock_simulator.addresses import Subnet
@@ -132,6 +133,8 @@ def test_ports_of_the_node_are_told_by_the_running_task_for_each_family() -> Non
     [task] = lab.running(shop)
     assert shapes.task(task, {})["Status"]["PortStatus"] == {"Ports": [port, port]}
     assert "Networks" not in lab.swarm.services[shop].template
+    leaving = structs.replace(task, desired="shutdown")
+    assert shapes.task(leaving, {})["Status"]["PortStatus"] == {}
 
 
 def test_a_taken_port_names_who_has_it() -> None:

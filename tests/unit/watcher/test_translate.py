@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from interlock.model.swarm import Network, PublishedPort, Service
+from interlock.model.swarm import Network, PublishedPort, Service, ServicePort
 from interlock_watcher.engine import RawEvent, RawNetwork, RawNode, RawService, RawTask, unix_time
 from interlock_watcher.translate import FINISHED, translate
 
@@ -103,9 +103,22 @@ def test_a_manager_that_reports_no_address_of_its_own() -> None:
 
 
 def test_ports_in_host_mode() -> None:
-    ports = [{"Protocol": "tcp", "TargetPort": 80, "PublishedPort": 30001, "PublishMode": "host"}]
+    # Docker tells each twice, once for either family of addresses.
+    ports = [{"Protocol": "tcp", "TargetPort": 80, "PublishedPort": 30001, "PublishMode": "host"}] * 2
     [task] = made(tasks=({**TASK, "Status": {"State": "running", "PortStatus": {"Ports": ports}}},)).tasks
     assert task.ports == (PublishedPort(target=80, published=30001),)
+
+
+def test_what_a_service_asks_for_before_any_task_has_it() -> None:
+    asked = [
+        {"Protocol": "tcp", "TargetPort": 81, "PublishedPort": 8081, "PublishMode": "ingress"},
+        {"Protocol": "tcp", "TargetPort": 80, "PublishMode": "host"},
+    ]
+    service = made({**SERVICE, "Spec": {**SERVICE["Spec"], "EndpointSpec": {"Mode": "dnsrr", "Ports": asked}}})
+    assert service.ports == (ServicePort(target=80, mode="host"), ServicePort(target=81, published=8081))
+    assert service.dnsrr
+    vip = made({**SERVICE, "Spec": {**SERVICE["Spec"], "EndpointSpec": {"Mode": "vip", "Ports": None}}})
+    assert (vip.ports, vip.dnsrr) == (made().ports, made().dnsrr) == ((), False)
 
 
 def test_nulls_and_what_is_missing() -> None:

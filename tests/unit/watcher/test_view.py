@@ -146,6 +146,19 @@ def test_draining_is_dated_at_first_sight_and_kept() -> None:
     assert view.services["s1"].tasks[0].draining_since == NOW + 1
 
 
+def test_a_task_that_drains_keeps_the_ports_that_docker_says_no_more_of() -> None:
+    ports = [{"Protocol": "tcp", "TargetPort": 80, "PublishedPort": 31000, "PublishMode": "host"}]
+    view = listed(service(), tasks=(task(Status={"State": "running", "PortStatus": {"Ports": ports}}),))
+    view.apply_service(view.begin(), NOW + 1, service(), (task(desired="shutdown"),))
+    assert [port.published for port in view.services["s1"].tasks[0].ports] == [31000]
+    # Also at the next look, and no change is seen in it.
+    assert view.apply_service(view.begin(), NOW + 2, service(), (task(desired="shutdown"),)) == {}
+    assert [port.published for port in view.services["s1"].tasks[0].ports] == [31000]
+    # One that is wanted has what Docker says.
+    view.apply_service(view.begin(), NOW + 3, service(), (task(),))
+    assert view.services["s1"].tasks[0].ports == ()
+
+
 def test_a_former_owner_may_have_seen_the_draining_earlier() -> None:
     former = listed(service(), tasks=(task(desired="shutdown"),)).services.values()
     view = View()

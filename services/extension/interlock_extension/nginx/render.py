@@ -118,7 +118,8 @@ class NginxRenderer:
             checks = policy.passive.get(endpoint.service_id) if policy else None
             servers.setdefault(address, _server(address, checks or PassiveChecks()))
         cookie = policy.sticky_cookie if policy else ""
-        own = Token(f"$il_cookie_{name}")
+        # Short: nginx refuses names of variables that do not fit into a bucket of its hash.
+        own = Token(f"$il_cookie_{blake2s(name.encode(), digest_size=8).hexdigest()}")
         variable = escape.cookie_variable(cookie) if cookie else None
         balance = Token("")
         if cookie:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from interlock.labels.known.backends import BACKEND_MODE
 from interlock.labels.reading import read
 from interlock.labels.routing import Routing
 from interlock.model.problem import Problem
-from interlock.model.routing import DEFAULT_HOST, VIP, Endpoint, PassiveChecks, Route
-from interlock.model.swarm import Network, Service
-from interlock_planner.stages.networks import choose_network
-
-_DRAINS_SINCE_EVER = 0.0
+from interlock.model.routing import DEFAULT_HOST, Endpoint, PassiveChecks, Route
+from interlock.model.swarm import Service
+from interlock_planner.stages.endpoints import endpoints_of
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +36,7 @@ def claim_of(service: Service) -> tuple[Claim | None, tuple[Problem, ...]]:
     reading = read(service.name, service.id, service.labels)
     if reading.routing is None:
         return None, reading.problems
-    endpoints = _endpoints(service, reading.routing)
+    endpoints = endpoints_of(service, reading.routing)
     if isinstance(endpoints, Problem):
         return None, tuple(sorted((*reading.problems, endpoints)))
     default = (DEFAULT_HOST,) if reading.routing.default_backend else ()
@@ -75,55 +72,3 @@ def age_of(service: Service) -> tuple[str, str, str]:
     """
     seconds, _, fraction = service.created.removesuffix("Z").partition(".")
     return seconds, fraction, service.id
-
-
-def _endpoints(service: Service, routing: Routing) -> tuple[Endpoint, ...] | Problem:
-    network = choose_network(service, routing)
-    if isinstance(network, Problem):
-        return network
-    return (
-        _virtual(service, routing, network) if routing.backend_mode == "vip" else _of_tasks(service, routing, network)
-    )
-
-
-def _of_tasks(service: Service, routing: Routing, network: Network) -> tuple[Endpoint, ...]:
-    return tuple(
-        Endpoint(
-            address=task.addresses[network.id],
-            port=routing.port,
-            task=task.id,
-            service_id=service.id,
-            service=service.name,
-            draining_since=None if task.wanted else task.draining_since or _DRAINS_SINCE_EVER,
-            network=network.name,
-        )
-        for task in service.tasks
-        # Swarm fills in the address moments after it has made the task.
-        if (task.wanted or task.draining) and task.addresses.get(network.id)
-    )
-
-
-def _virtual(service: Service, routing: Routing, network: Network) -> tuple[Endpoint, ...] | Problem:
-    if network.vip is None:
-        return Problem(
-            code="vip-missing",
-            service=service.name,
-            service_id=service.id,
-            key=BACKEND_MODE.name,
-            value=service.labels.get(BACKEND_MODE.name, "")[:200],
-            reason=f"the service has no virtual IP on {network.name}",
-            remedy=f"Create it with --endpoint-mode vip, or remove {BACKEND_MODE.name}",
-        )
-    # Tasks come and go behind a virtual IP without a change of the plan; only a service scaled to nothing has none.
-    if service.replicas == 0:
-        return ()
-    return (
-        Endpoint(
-            address=network.vip,
-            port=routing.port,
-            task=VIP,
-            service_id=service.id,
-            service=service.name,
-            network=network.name,
-        ),
-    )

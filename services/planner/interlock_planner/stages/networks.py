@@ -12,14 +12,20 @@ _LOCAL_DRIVERS = frozenset({"bridge", "host", "none", "null"})
 """Networks of one node, whose addresses mean nothing on another."""
 
 
+def joinable(service: Service) -> list[Network]:
+    """The networks of the service that proxies can join, sorted."""
+    return sorted(n for n in service.networks if not n.ingress and n.driver not in _LOCAL_DRIVERS)
+
+
 def choose_network(service: Service, routing: Routing) -> Network | Problem:
     """The network that the label names, or the only one there is; else what is wrong."""
-    usable = sorted(n for n in service.networks if not n.ingress and n.driver not in _LOCAL_DRIVERS)
+    usable = joinable(service)
     names = ", ".join(sorted(n.name for n in usable))
     if not usable:
+        instead = f"remove {NETWORK.name} and " if routing.network else ""
         remedy = (
-            "Attach it to an overlay network (docker service update --network-add …); "
-            "tasks reached by ports published in host mode are not supported yet"
+            "Attach it to an overlay network (docker service update --network-add …), "
+            f"or {instead}publish its port in host mode (--publish-add mode=host,target={routing.port})"
         )
         return _problem("network-none", service, routing, "the service is on no network that proxies can join", remedy)
     if routing.network:
