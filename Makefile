@@ -8,7 +8,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up test check static architecture format lint types contracts fix swarm load soak bench lock wheelhouse clean
+.PHONY: help up test check static architecture format lint types contracts docs fix swarm load soak bench lock wheelhouse clean
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -51,6 +51,9 @@ contracts: $(VENV)/.dev ## Who may import whom: .importlinter.
 
 architecture: $(VENV)/.dev ## The rules of the house that no tool knows.
 	@$(PYTEST) -q tests/architecture
+
+docs: $(VENV)/.dev ## Write what is generated from the code: docs/config.md.
+	@$(PY) -m interlock.review.cli keys --markdown >docs/config.md
 
 fix: $(VENV)/.dev ## Format, sort imports, and fix what ruff can.
 	@$(VENV)/bin/ruff check --fix-only .

@@ -42,7 +42,7 @@ Entries = dict[str, Entry]
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to say about the file: a whole sentence, and where."""
+    """Something to say about the file. `message`: a whole sentence that begins with the key's path, if any."""
 
     severity: Literal["error", "warning"]
     line: int | None
@@ -91,9 +91,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
     def said(self, severity: Literal["error", "warning"]) -> tuple[str, ...]:
         """What there is to say about it, each with its place."""
-        return tuple(
-            f"{_place(self.where, f.line, f.path)}{f.message}" for f in self.findings if f.severity == severity
-        )
+        return tuple(_place(self.where, f.line, f.message) for f in self.findings if f.severity == severity)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -101,8 +99,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
         return self.said("warning")
 
 
-def _place(where: str, line: int | None, path: str) -> str:
-    return f"{where}:{line}: {path}" if line else f"{where}: {path}"
+def _place(where: str, line: int | None, what: str) -> str:
+    return f"{where}:{line}: {what}" if line else f"{where}: {what}"
 
 
 def read_document(text: str, *, where: str) -> Document:
@@ -124,7 +122,7 @@ def examine(text: str, *, where: str) -> Document:
     except tomllib.TOMLDecodeError as error:
         at = re.search(r"line (\d+)", str(error))
         said = Finding(
-            severity="error", line=int(at[1]) if at else None, path="",
+            severity="error", line=int(at[1]) if at else len(text.splitlines()) or None, path="",
             message=f"not TOML: {error}; correct the file",
         )  # fmt: skip
         return Document(where=where, findings=(said,))
@@ -235,6 +233,6 @@ class _Examiner:
             self._unknown(section, path)
 
     def _say(self, severity: Literal["error", "warning"], path: Path, message: str) -> None:
-        self._findings.append(
-            Finding(severity=severity, line=self._lines.get(path), path=".".join(path), message=message)
-        )
+        name = ".".join(path)
+        said = Finding(severity=severity, line=self._lines.get(path), path=name, message=f"{name}{message}")
+        self._findings.append(said)

@@ -17,7 +17,8 @@ from interlock.errors import ConfigError
 
 _TIME = re.compile(r"\d{1,9}(?:ms|s|m|h)?")
 _SIZE = re.compile(r"\d{1,9}[kKmMgG]?")
-_BUFFERS = re.compile(r"\s*([1-9]\d{0,3})\s+(\d{1,9}[kKmMgG]?)\s*")
+_BUFFER = re.compile(r"\d{1,9}[kKmM]?")
+_BUFFERS = re.compile(r"\s*([1-9]\d{0,3})\s+(\d{1,9}[kKmM]?)\s*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SECONDS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _BYTES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
@@ -101,7 +102,9 @@ def choice(*values: str) -> Kind:
             raise Unfit("it is none of those that are known", named)
         return value
 
-    return Kind(name=" or ".join(f"`{value}`" for value in values), read=read, example=f'"{values[0]}"')
+    return Kind(
+        name=" or ".join(f"`{value}`" if value else "nothing" for value in values), read=read, example=f'"{values[0]}"'
+    )
 
 
 def duration() -> Kind:
@@ -176,12 +179,13 @@ def seconds(time: str) -> float:
     return int(number) * _SECONDS[time[len(number) :]]
 
 
-def nginx_size(least: int = 0) -> Kind:
-    """nginx's `32m`; a number is bytes."""
+def nginx_size(least: int = 0, *, of_files: bool = False) -> Kind:
+    """nginx's `32m`; a number is bytes. `of_files`: it may be in `g`, which nginx does not take of memory."""
+    pattern = _SIZE if of_files else _BUFFER
 
     def read(value: object) -> str:
         found = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        if not isinstance(found, str) or not _SIZE.fullmatch(found):
+        if not isinstance(found, str) or not pattern.fullmatch(found):
             raise Unfit("it is not a size of nginx's", 'bytes, or with a unit such as "8k" or "32m"')
         if size(found) < least:
             raise Unfit(f"it is less than {least} bytes", '"8k", or more')
@@ -201,8 +205,8 @@ def buffers() -> Kind:
 
     def read(value: object) -> str:
         found = _BUFFERS.fullmatch(value) if isinstance(value, str) else None
-        if found is None or size(found[2]) < 512:
-            raise Unfit("it is not a number of buffers and their size (512 bytes or more each)", '"4 8k"')
+        if found is None or size(found[2]) < 1024:
+            raise Unfit("it is not a number of buffers and their size (1k or more each)", '"4 8k"')
         return f"{found[1]} {found[2]}"
 
     return Kind(name="number and size", read=read, example='"4 8k"')
@@ -242,7 +246,7 @@ def log_format() -> Kind:
     def read(value: object) -> str:
         if not isinstance(value, str):
             raise _refuse("string", example)
-        if value and ("\x00" in value or [piece.ends for piece in statements(value)] != [";"]):
+        if value and ("\x00" in value or [bool(piece.name) and piece.ends for piece in statements(value)] != [";"]):
             raise Unfit("it is not one fragment of nginx's, quoted pieces with a semicolon at the end", example)
         return value
 

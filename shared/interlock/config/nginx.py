@@ -64,7 +64,7 @@ NGINX = Section(
             doc="Leave the headers x-request-id, x-proxy-id, x-server-info, x-upstream-… out of answers."),
         Key(name="KeepaliveTimeout", kind=nginx_time(), default='"75s"',
             doc="How long a client's idle connection is kept."),
-        Key(name="ClientMaxBodySize", kind=nginx_size(), default='"32m"',
+        Key(name="ClientMaxBodySize", kind=nginx_size(of_files=True), default='"32m"',
             doc="Largest body of a request; more is answered 413. 0: any."),
         Key(name="ClientBodyBufferSize", kind=nginx_size(1), default='"8k"', doc="What of a body is kept in memory."),
         Key(name="ClientHeaderBufferSize", kind=nginx_size(1), default='"1k"',

@@ -231,7 +231,8 @@ def config_text(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--config {path}: {error}; give the path of a readable TOML file") from error
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigError(f"{path}: {why}; give the path of a readable TOML file") from error
 
 
 _COMMON: tuple[Callable[[Any], Any], ...] = (

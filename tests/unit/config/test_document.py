@@ -70,7 +70,7 @@ def test_an_unknown_key_is_reported_with_what_was_meant(text: str, said: str) ->
         ("PollInterval = 3", 'c.toml:1: PollInterval = 3: a duration belongs here; write PollInterval = "3s"'),
         ('AllowInsecure = "yes"', "write AllowInsecure = true or false"),
         ("DockerURL = [1]", "c.toml:1: DockerURL = [1]: a string belongs here"),
-        ('a = "', "c.toml: not TOML"),
+        ('a = "', "c.toml:1: not TOML"),
         ("a = 1\nb = = 2", "c.toml:2: not TOML"),
         ('Region = "a"\nregion = "b"', "twice"),
         (f"{CONFIG}A = 1\n[Extensions.x.config]\nB = 2", "twice"),
