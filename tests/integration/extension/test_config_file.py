@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.extension_lab import WorkerLab
-from support.nginx_lab import Backend, Idle, ask, endpoint, status_of
+from support.nginx_lab import Backend, Idle, ask, endpoint, status_of, until
 
 Make = Callable[..., Backend]
 A = "a.example"
@@ -28,6 +28,7 @@ def test_the_options_of_its_service_cluster_reach_nginx(lab: WorkerLab, file: Pa
     )
     lab.spawn("--config", str(file))
     lab.until_runs(lab.serve({A: (endpoint(backend("one").port, "t1"),)}))
+    until(lambda: status_of(lab.port, A) == 200, "the endpoint is admitted")
     assert ask(lab.port, A, method="POST", body=b"long").headers["x-mine"] == "yes"
     assert lab.terminate() == 0
 
@@ -46,6 +47,7 @@ def test_stop_grace_period(lab: WorkerLab, file: Path, backend: Make, more: tupl
     file.write_text('[Extensions.web]\nProxyStopGracePeriod = "6s"\n')
     lab.spawn("--config", str(file), *more)
     lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"),)}))
+    until(lambda: status_of(lab.port, A) == 200, "the endpoint is admitted")
     # Longer than what is the default without that key, shorter than the key's.
     one.server.before_answer = lambda: time.sleep(4)
     link = Idle(lab.port)
@@ -73,6 +75,7 @@ def test_a_bad_file_ends_the_worker_and_not_the_proxy(
 ) -> None:
     lab.spawn()
     lab.until_runs(lab.serve({A: (endpoint(backend("one").port, "t1"),)}))
+    until(lambda: status_of(lab.port, A) == 200, "the endpoint is admitted")
     master = lab.master
     lab.kill()
     file.write_text(f"[Extensions.web]\n[Extensions.web.Config]\n{line}\n")
@@ -85,13 +88,14 @@ def test_a_bad_file_ends_the_worker_and_not_the_proxy(
     # Corrected, it takes effect on the proxy that was there all the time.
     file.write_text('[Extensions.web.Config]\nHTTPOptions = ["add_header x-mine yes;"]\n')
     lab.spawn("--config", str(file))
-    version = lab.serve({A: (endpoint(backend("two").port, "t2"),)})
-    lab.until_runs(version)
+    lab.until_runs(lab.serve({A: (endpoint(backend("two").port, "t2"),)}))
+    until(lambda: ask(lab.port, A).text.startswith("two"), "the endpoint is admitted")
     assert lab.master == master
     assert ask(lab.port, A).headers["x-mine"] == "yes"
     # And without it, its file goes again.
     lab.kill()
     lab.spawn()
     lab.until_runs(lab.serve({A: (endpoint(backend("three").port, "t3"),)}))
+    until(lambda: ask(lab.port, A).text.startswith("three"), "the endpoint is admitted")
     assert "x-mine" not in ask(lab.port, A).headers
     assert not (lab.state / "nginx" / "http_options.conf").exists()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from interlock.doctor.port import Ask, Check, Finding, error, ok, warning
-from interlock.errors import ConfigError, PartMissing
+from interlock.errors import PartMissing
 from interlock.runtime.parts import NGINX_WHOLE, Part, find_nginx
 from interlock_extension.nginx import LOST, REMEDY, limits, processes
 from interlock_extension.nginx.config import read_config
@@ -70,11 +70,9 @@ def _memory(limit: int) -> Finding:
 
 
 def _files(ask: Ask) -> Finding:
-    try:
-        told = told_by(ask.document, ask.cluster, "nginx", {})
-        config = read_config(told.options, told.places)
-    except ConfigError as failed:
-        return error("options", str(failed), lost="the worker does not start", remedy="correct config.toml")
+    # A file with a bad value has ended the command.
+    told = told_by(ask.document, ask.cluster, "nginx", {})
+    config = read_config(told.options, told.places)
     return open_files(limits.open_files(config.rlimit_nofile), config.max_connections)
 
 
