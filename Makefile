@@ -88,6 +88,7 @@ wheelhouse: $(VENV)/.demo ## The packages that deploy/Dockerfile needs, into ./w
 
 docs: $(VENV)/.dev ## Write the pages of docs/ that are made from the code.
 	@$(PY) -m interlock.labels.documentation >docs/labels.md
+	@$(PY) -m interlock.review.cli keys --markdown >docs/config.md
 
 clean: ## Remove the environment and every cache.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .run build dist wheelhouse

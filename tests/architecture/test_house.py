@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import interlock
+from interlock.config import reference
 from support.house import PACKAGES, ROOT, SOURCE_ROOTS, modules
 
 MODULES = [module for package in PACKAGES for module in modules(package)]
@@ -111,3 +112,8 @@ def test_users_and_developers_run_the_same() -> None:
     developers, users = _pins("constraints.txt"), _pins("constraints-demo.txt")
     assert [pin for pin, hashes in users.items() if developers.get(pin) != hashes] == []
     assert len(users) < len(developers)
+
+
+def test_generated_documents_are_fresh() -> None:
+    text = (ROOT / "docs" / "config.md").read_text(encoding="utf-8")
+    assert text == reference.markdown(), "docs/config.md is stale: make docs"

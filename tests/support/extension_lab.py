@@ -102,19 +102,20 @@ class WorkerLab:
         assert self.lifecycle.close() == 0
         self.lifecycle = None
 
-    def spawn(self) -> int:
+    def command(self, *more: str, listen: bool = True) -> list[str]:
+        """A worker's command line; `more` come last."""
+        return [
+            sys.executable, "-m", "interlock_extension.cli", "--bus", self.server.url, "--region", "test",
+            "--state-dir", str(self.state), "--proxy-id", "p1", "--dns", self.dns, "--access-log", "off",
+            "--option", f"ErrorLogPath={self.folder / 'error.log'}", "--option", "WorkerProcesses=2",
+            *(("--listen", f"127.0.0.1:{self.port}") if listen else ()), *more,
+        ]  # fmt: skip
+
+    def spawn(self, *more: str, listen: bool = True) -> int:
         """In a process of its own; its pid."""
         self._base()
         with (self.folder / "worker.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable, "-m", "interlock_extension.cli", "--bus", self.server.url, "--region", "test",
-                    "--state-dir", str(self.state), "--listen", f"127.0.0.1:{self.port}", "--proxy-id", "p1",
-                    "--dns", self.dns, "--access-log", "off", "--option", f"ErrorLogPath={self.folder / 'error.log'}",
-                    "--option", "WorkerProcesses=2",
-                ],
-                stdout=log, stderr=log,
-            )  # fmt: skip
+            self.process = subprocess.Popen(self.command(*more, listen=listen), stdout=log, stderr=log)
         until(lambda: status_of(self.port, "nobody.example") == 503, "nginx answers")
         return self.process.pid
 

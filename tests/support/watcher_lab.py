@@ -90,7 +90,8 @@ def running_watcher(docker_url: str, bus_url: str, **options: object) -> Iterato
 
 
 def spawn_watcher(docker_url: str, bus_url: str, log: Path, *more: str) -> subprocess.Popen[bytes]:
-    """A watcher in a process of its own, to be ended by the caller."""
-    arguments = [sys.executable, "-m", "interlock_watcher.cli", "--docker", docker_url, "--bus", bus_url, *more]
+    """A watcher in a process of its own, to be ended by the caller. No `docker_url`: what `more` says of it."""
+    docker = ("--docker", docker_url) if docker_url else ()
+    arguments = [sys.executable, "-m", "interlock_watcher.cli", *docker, "--bus", bus_url, *more]
     with log.open("ab") as out:
         return subprocess.Popen(arguments, stdout=out, stderr=out)

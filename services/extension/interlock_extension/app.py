@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from interlock import __version__
 from interlock.bus.connection import Bus
-from interlock.errors import ConfigError
 from interlock.model.names import Cluster
 from interlock.model.outcome import Outcome
 from interlock.runtime.health import pulse
@@ -38,7 +36,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker is told. `keep_proxy`: leave the proxy running at the end; else it has `stop_timeout` seconds.
 
     `state_dir`: the worker's own folder, or with `shared_state` a volume in which it takes one.
-    `dns`: as in `resolver.server_of`.
+    `dns`: as in `resolver.server_of`. `option_places`: where each of `proxy_options` was said, for errors.
     """
 
     bus_url: str
@@ -55,6 +53,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     stop_timeout: float = 3.0
     dns: str = ""
     proxy_options: dict[str, object] = {}
+    option_places: dict[str, str] = {}
 
 
 def run(options: Options) -> int:
@@ -86,6 +85,7 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
             proxy_id=options.proxy_id,
             server_info=server_info(),
             options=options.proxy_options,
+            places=options.option_places,
         )
     )
     herald = Herald(
@@ -139,28 +139,3 @@ def server_info() -> str:
     arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     commit = os.environ.get("INTERLOCK_COMMIT", "")[:8] or "unknown"
     return f"interlock/{__version__} ({commit}) {platform.system().lower()}/{arch}"
-
-
-def proxy_options(extensions: Mapping[str, object], cluster: str) -> dict[str, object]:
-    """`[Extensions.X.Config]` of the extension that serves this service cluster; empty where the file has none.
-
-    Raises `ConfigError` where two of them do.
-    """
-    found = {
-        name: table
-        for name, table in extensions.items()
-        if isinstance(table, dict) and _value(table, "ServiceCluster", "") == cluster
-    }
-    if len(found) > 1:
-        raise ConfigError(
-            f"[Extensions.{'], [Extensions.'.join(sorted(found))}]: more than one serves the service cluster "
-            f"{cluster or '(unnamed)'}; set ServiceCluster in each"
-        )
-    for table in found.values():
-        config = _value(table, "Config", {})
-        return dict(config) if isinstance(config, dict) else {}
-    return {}
-
-
-def _value(table: Mapping[str, object], key: str, default: object) -> object:
-    return next((value for name, value in table.items() if name.lower() == key.lower()), default)

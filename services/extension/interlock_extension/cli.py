@@ -13,6 +13,7 @@ from interlock.model.names import Cluster
 from interlock.runtime.settings import Common, Duration, ServiceCommand, common_options, setting
 from interlock_extension import app
 from interlock_extension.delivery.files import default_folder
+from interlock_extension.told import grace_period, target_port, told_by
 
 _EXAMPLES = """\b
 Examples:
@@ -43,7 +44,12 @@ good until it has read the plan. Killed hard, it leaves the proxy serving; stopp
     help="Where last good and the proxy's files are; one folder for each worker.  "
     "[default: interlock/extension-<region>-<cluster> in $XDG_STATE_HOME]",
 )
-@setting("--http-port", type=click.IntRange(1, 65535), default=8080, help="Serve HTTP on this port of all addresses.")
+@setting(
+    "--http-port",
+    type=click.IntRange(1, 65535),
+    show_default="TargetPort of the extension in config.toml, or 8080",
+    help="Serve HTTP on this port of all addresses.",
+)
 @setting(
     "--listen",
     multiple=True,
@@ -78,7 +84,7 @@ good until it has read the plan. Killed hard, it leaves the proxy serving; stopp
 @setting(
     "--stop-timeout",
     type=Duration(),
-    default="3s",
+    show_default="ProxyStopGracePeriod of the extension in config.toml, or 3s",
     help="Time that requests in flight have to finish when the proxy is stopped.",
 )
 @setting("--keep-proxy", is_flag=True, help="Leave the proxy running when the worker is stopped.")
@@ -95,7 +101,7 @@ def main(
     cluster: str,
     extension: str,
     state_dir: Path | None,
-    http_port: int,
+    http_port: int | None,
     listen: tuple[str, ...],
     nginx: str | None,
     proxy_id: str | None,
@@ -104,15 +110,13 @@ def main(
     access_log: str | None,
     keep_proxy: bool,
     shared_state: bool,
-    stop_timeout: float,
+    stop_timeout: float | None,
     options: tuple[str, ...],
 ) -> None:
     """Run a proxy of one service cluster: follow its plan, bring each change into effect without losing a request."""
     bus_url = common.needed_bus()
-    proxy_options = app.proxy_options(common.document.extensions, cluster)
-    proxy_options.update(_pairs(options))
-    if access_log:
-        proxy_options["AccessLogPath"] = access_log
+    table = common.document.extension(cluster)
+    told = told_by(common.document, cluster, extension, {**_pairs(options), **_access_log(access_log)})
     sys.exit(
         app.run(
             app.Options(
@@ -120,19 +124,24 @@ def main(
                 cluster=Cluster(common.region, cluster),
                 state_dir=state_dir or default_folder(Cluster(common.region, cluster)),
                 extension=extension,
-                listen=listen or (str(http_port),),
+                listen=listen or (str(http_port or target_port(table)),),
                 binary=nginx or "",
                 proxy_id=proxy_id or socket.gethostname(),
                 drain_budget=drain_budget,
                 metrics_addr=common.metrics,
                 keep_proxy=keep_proxy,
                 shared_state=shared_state,
-                stop_timeout=stop_timeout,
+                stop_timeout=grace_period(table) if stop_timeout is None else stop_timeout,
                 dns=dns or "",
-                proxy_options=proxy_options,
+                proxy_options=told.options,
+                option_places=told.places,
             )
         )
     )
+
+
+def _access_log(path: str | None) -> dict[str, object]:
+    return {"AccessLogPath": path} if path else {}
 
 
 def _pairs(options: tuple[str, ...]) -> dict[str, object]:

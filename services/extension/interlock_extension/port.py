@@ -46,7 +46,10 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What an extension is told. `folder` is its own. `options`: the extension's, by Interlock's names."""
+    """What an extension is told. `folder` is its own. `options`: the extension's, by Interlock's names.
+
+    `places`: where each of them was said, such as `config.toml:7: Extensions.default.Config.User`.
+    """
 
     folder: Path
     listen: tuple[str, ...] = ("8080",)
@@ -54,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     proxy_id: str = ""
     server_info: str = ""
     options: dict[str, object] = {}
+    places: dict[str, str] = {}
 
 
 class Renderer(Protocol):

@@ -26,7 +26,10 @@ from interlock.config.duration import parse_duration
 from interlock.errors import ConfigError, InterlockError
 from interlock.runtime import logging
 
+CONFIG_ENV = "INTERLOCK_CONFIG"
 _META = "interlock.document"
+_SHADOWED = "interlock.document.shadowed"
+_LONGEST_NAME = 255
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -157,7 +160,8 @@ def _with_options(command: F, options: tuple[Callable[[Any], Any], ...]) -> F:
             **{name: values.pop(name) or "" for name in ("region", "log_level", "log_format", "metrics")},
         )
         logging.configure(common.log_level, json=common.log_format == "json")
-        for warning in document.warnings:
+        shadowed = context.meta.get(_SHADOWED)
+        for warning in (*((shadowed,) if shadowed else ()), *document.warnings):
             logging.get_logger().warning(warning)
         return command(*args, common=common, **values)
 
@@ -197,30 +201,45 @@ def _bus_url(ctx: click.Context, url: str, path: str) -> str:
 
 
 def _read_config(ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    if not value:
+    # Interlock's INTERLOCK_CONFIG holds the TOML text itself, and wins over a file. Where it names one, --config wins.
+    inline = os.environ.get(CONFIG_ENV, "")
+    if not _is_toml(inline):
+        inline = ""
+    if not (inline or value):
         return value
     try:
-        if "=" in value and not Path(value).exists():
-            # Interlock's INTERLOCK_CONFIG holds the TOML text itself.
-            ctx.meta[_META] = read_document(value, where="INTERLOCK_CONFIG")
-        else:
-            ctx.meta[_META] = read_document(_text(value), where=value)
+        if inline:
+            ctx.meta[_META] = read_document(inline, where=CONFIG_ENV)
+            if value and value != inline:
+                ctx.meta[_SHADOWED] = f"{CONFIG_ENV} holds a configuration: {value} is not read"
+        elif value:
+            ctx.meta[_META] = read_document(config_text(value), where=value)
     except ConfigError as error:
         raise Failure(error) from error
     return value
 
 
-def _text(path: str) -> str:
+def _is_toml(value: str) -> bool:
+    """Whether it is TOML text and not a path."""
+    if "\n" in value:
+        return True
+    return ("=" in value or value.strip().startswith("[")) and not Path(value[:_LONGEST_NAME]).exists()
+
+
+def config_text(path: str) -> str:
+    """The text of a config.toml. Raises `ConfigError`."""
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--config {path}: {error}; give the path of a readable TOML file") from error
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigError(f"{path}: {why}; give the path of a readable TOML file") from error
 
 
 _COMMON: tuple[Callable[[Any], Any], ...] = (
     setting(
-        "--config", "-c", metavar="FILE", is_eager=True, expose_value=False, callback=_read_config,
-        show_default=False, help="Read settings from this config.toml.",
+        "--config", "-c", env=CONFIG_ENV, metavar="FILE", is_eager=True, expose_value=False, callback=_read_config,
+        show_default=False,
+        help="Read settings from this config.toml; the variable may hold its text instead, which then counts.",
     ),
     setting("--bus", key="BusURL", metavar="URL", help="The bus: a redis://, rediss:// or unix:// URL."),
     setting(

@@ -171,14 +171,23 @@ def test_an_old_nginx_and_what_it_costs(server: Server, tmp_path: Path) -> None:
     assert found["nginx modules"]["severity"] == "ok"
 
 
-def test_no_nginx_and_a_config_that_cannot_be_used(server: Server, tmp_path: Path) -> None:
+def test_no_nginx_and_more_connections_than_files(server: Server, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
-    config.write_text('[Extensions.a]\nServiceClusters = [""]\n[Extensions.a.Config]\nMaxConnections = "many"\n')
+    config.write_text("[Extensions.a.Config]\nMaxConnections = 500\nRLimitNoFile = 400\n")
     found = doctor(
         "--role", "proxy", "--bus", server.url, "--nginx", str(tmp_path / "none"), "-c", str(config), status=1
     )
     assert found["nginx"]["severity"] == "error"
-    assert found["options"]["severity"] == "error"
+    assert found["open files"]["severity"] == "warning"
+    assert "400 at most" in found["open files"]["found"]
+
+
+def test_a_config_that_cannot_be_used_ends_it_as_it_ends_a_service(server: Server, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[Extensions.a.Config]\nMaxConnections = "many"\n')
+    done = CliRunner().invoke(main, ["doctor", "--role", "proxy", "--bus", server.url, "-c", str(config)])
+    assert done.exit_code == 2
+    assert f"{config}:2: Extensions.a.Config.MaxConnections = 'many': a number belongs here" in done.stderr
 
 
 def test_what_people_read(server: Server) -> None:

@@ -17,8 +17,8 @@ from interlock.model.names import upstream_name
 from interlock.model.routing import Plan, Route, VirtualHost
 from interlock.runtime.lifecycle import Lifecycle
 from interlock.wire.trail import Trail
-from interlock_extension.drains import NODE_PORT_BUDGET
 from interlock_extension.app import start
+from interlock_extension.drains import NODE_PORT_BUDGET
 from interlock_extension.nginx import render
 from support.extension_lab import CLUSTER, TOKEN, WorkerLab, plan_of
 from support.nginx_lab import Backend, Idle, ask, both, endpoint, free_port, status_of, until, upstream

@@ -6,20 +6,22 @@ from pathlib import Path
 
 import pytest
 
+from interlock.config.kinds import seconds
 from interlock.errors import ConfigError, ConfigRejected
 from interlock.model.routing import DEFAULT_HOST
 from interlock_extension.nginx import extension, render
-from interlock_extension.nginx.config import read_config, seconds
+from interlock_extension.nginx.config import NginxConfig, read_config
 from interlock_extension.nginx.generations import Bounds, OldWorker, overdue
 from interlock_extension.nginx.refusal import read_refusal
 from interlock_extension.nginx.render import Facts, NginxRenderer
 from interlock_extension.port import Settings
 from support.nginx_lab import view
 
+FACTS = Facts(listen=("8080",), proxy_id="p", server_info="i", stub_status=True)
+
 
 def renderer(**options: object) -> NginxRenderer:
-    facts = Facts(listen=("8080",), proxy_id="p", server_info="i", stub_status=True)
-    return NginxRenderer(read_config(options), facts)
+    return NginxRenderer(read_config(options), FACTS)
 
 
 def old(pid: int, memory: int = 1, *, generation: int | None = None, age: float = 60.0) -> OldWorker:
@@ -129,8 +131,13 @@ def test_times_in_seconds(time: str, found: float) -> None:
 
 
 def test_an_option_cannot_add_a_directive() -> None:
+    """Neither by its key's kind nor, had that let it through, by what writes it."""
+    bad = "75s; include /etc/passwd"
+    with pytest.raises(ConfigError, match="not a time"):
+        renderer(KeepaliveTimeout=bad)
+    made = NginxRenderer(NginxConfig(keepalive_timeout=bad), FACTS)
     with pytest.raises(ConfigRejected, match="not a time"):
-        renderer(KeepaliveTimeout="75s; include /etc/passwd").shared(1, 1, default=False)
+        made.shared(1, 1, default=False)
 
 
 def test_idle_connections_outlive_their_worker_by_five_seconds() -> None:

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from interlock.config.document import Document
 from interlock.errors import PartMissing
+from interlock.runtime import logging
 from interlock.runtime.settings import Common, Duration, ServiceCommand, common_options, setting
 
 
@@ -44,10 +45,40 @@ def test_precedence(file: Path) -> None:
     assert run(INTERLOCK_CONFIG='Region = "inline"').stdout == "3.0 inline False \n"
 
 
+def test_toml_text_in_the_environment_wins_over_a_file(file: Path) -> None:
+    """Contract 1.10. Text that is too long for a path, too, and text without any key of the top."""
+    for text in ('Region = "inline"', '[Extensions.x]\nImage = "i"\n' + "# long\n" * 2000, "[Extensions.x]"):
+        result = run("-c", str(file), INTERLOCK_CONFIG=text)
+        region = "inline" if "inline" in text else "default"
+        assert result.stdout.endswith(f"3.0 {region} False \n")
+        assert f"INTERLOCK_CONFIG holds a configuration: {file} is not read" in result.output
+    other = file.with_name("other.toml")
+    other.write_text('Region = "other"')
+    named = run("-c", str(file), INTERLOCK_CONFIG=str(other))
+    assert named.stdout == "5.0 west True \n"
+    bad = run("-c", str(file), INTERLOCK_CONFIG="[Extensions.x]\nImage = 1")
+    assert bad.exit_code == 2
+    assert "INTERLOCK_CONFIG:2: Extensions.x.Image = 1: a string belongs here" in bad.stderr
+
+
+def test_what_an_option_overrides_is_checked_all_the_same(file: Path) -> None:
+    file.write_text('PollInterval = "soon"')
+    assert run("-c", str(file), "--poll-interval", "7s").exit_code == 2
+
+
+def test_the_registry_has_the_choices_of_the_options(file: Path) -> None:
+    for key, values in {"LogLevel": logging.LEVELS, "LogFormat": ("console", "json")}.items():
+        for value in values:
+            file.write_text(f'{key} = "{value}"')
+            assert run("-c", str(file)).exit_code == 0
+        file.write_text(f'{key} = "other"')
+        assert run("-c", str(file)).exit_code == 2
+
+
 def test_a_bad_value_names_its_place_and_the_remedy(file: Path) -> None:
     file.write_text('\nPollInterval = "soon"\n')
     for result, said in [
-        (run("-c", str(file)), f"{file}:2: PollInterval = 'soon': 'soon' is not a duration; write a duration"),
+        (run("-c", str(file)), f"{file}:2: PollInterval = 'soon': 'soon' is not a duration; write PollInterval = "),
         (run(INTERLOCK_POLL_INTERVAL="x"), "environment: INTERLOCK_POLL_INTERVAL = 'x'"),
         (run("--poll-interval", "x"), "--poll-interval"),
         (run("-c", str(file.parent / "none")), "No such file"),

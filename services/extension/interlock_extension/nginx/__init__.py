@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from interlock.config.kinds import seconds
 from interlock.errors import ConfigError, ConfigRejected
 from interlock.runtime.logging import get_logger
 from interlock.runtime.parts import NGINX_WHOLE, find_nginx
 from interlock_extension.nginx import processes
-from interlock_extension.nginx.config import read_config, seconds
+from interlock_extension.nginx.config import read_config
 from interlock_extension.nginx.control import NginxControl
 from interlock_extension.nginx.generations import Bounds
+from interlock_extension.nginx.options import Places, announce_pid, fit, modules_for, try_raw_lines
 from interlock_extension.nginx.place import worker_user
 from interlock_extension.nginx.render import Facts, NginxRenderer
 from interlock_extension.port import Control, Renderer, Settings
@@ -27,7 +31,8 @@ class NginxExtension:
     def open(self, settings: Settings) -> tuple[Renderer, Control]:
         """A renderer and the nginx in `settings.folder`. Raises `ConfigError`, `PartMissing`."""
         part = find_nginx(settings.binary or None)
-        config = read_config(settings.options)
+        places = Places(settings.places)
+        config = fit(read_config(settings.options, settings.places), settings.options, places)
         whole = part.version >= NGINX_WHOLE
         if not whole:
             get_logger(service="extension", proxy="nginx").warning(
@@ -39,7 +44,8 @@ class NginxExtension:
             server_info=settings.server_info,
             keepalive_min_timeout=whole,
             stub_status="http_stub_status_module" in part.detail,
-            user=worker_user(settings.folder, config.user),
+            user=_user(settings.folder, config.user, places),
+            load_modules=modules_for(config, part, places),
         )
         try:
             renderer = NginxRenderer(config, facts)
@@ -49,8 +55,18 @@ class NginxExtension:
         # Without that directive, an old worker closes its idle connections as soon as it is told to leave.
         grace = seconds(config.keepalive_min_timeout) if whole else 0.0
         bounds = Bounds(memory=processes.memory_limit() // 4)
-        workers = config.worker_processes
-        return renderer, NginxControl(part, settings.folder, renderer, workers=workers, grace=grace, bounds=bounds)
+        workers = int(config.worker_processes)
+        control = NginxControl(part, settings.folder, renderer, workers=workers, grace=grace, bounds=bounds)
+        try_raw_lines(config, facts, control, places)
+        announce_pid(config, settings.folder, places)
+        return renderer, control
+
+
+def _user(folder: Path, wanted: str, places: Places) -> tuple[str, str] | None:
+    try:
+        return worker_user(folder, wanted)
+    except ConfigError as error:
+        raise ConfigError(f"{places['User']} = {wanted!r}: {error}") from error
 
 
 extension = NginxExtension()

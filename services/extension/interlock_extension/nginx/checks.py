@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import resource
 from collections.abc import Iterable, Iterator
 
 from interlock.doctor.port import Ask, Check, Finding, error, ok, warning
-from interlock.errors import ConfigError, PartMissing
+from interlock.errors import PartMissing
 from interlock.runtime.parts import NGINX_WHOLE, Part, find_nginx
-from interlock_extension.app import proxy_options
-from interlock_extension.nginx import LOST, REMEDY, processes
+from interlock_extension.nginx import LOST, REMEDY, limits, processes
 from interlock_extension.nginx.config import read_config
+from interlock_extension.told import told_by
 
 _SMALL = 128 * 2**20
 _NEEDED = ("http_realip_module",)
@@ -71,21 +70,20 @@ def _memory(limit: int) -> Finding:
 
 
 def _files(ask: Ask) -> Finding:
-    try:
-        config = read_config(proxy_options(ask.document.extensions, ask.cluster))
-    except ConfigError as failed:
-        return error("options", str(failed), lost="the worker does not start", remedy="correct config.toml")
-    return open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0], config.max_connections)
+    # A file with a bad value has ended the command.
+    told = told_by(ask.document, ask.cluster, "nginx", {})
+    config = read_config(told.options, told.places)
+    return open_files(limits.open_files(config.rlimit_nofile), config.max_connections)
 
 
 def open_files(limit: int, connections: int) -> Finding:
     """How many files a process may hold open, against the connections of a worker."""
-    if limit in (-1, resource.RLIM_INFINITY) or limit >= connections:
-        return ok("open files", f"{limit if limit > 0 else 'any number'}, for {connections} connections of a worker")
+    if limit >= connections:
+        return ok("open files", f"{limit}, for {connections} connections of a worker")
     return warning(
         "open files", f"{limit} at most, but a worker of nginx is to hold {connections} connections (MaxConnections)",
         lost=f"above about {limit} connections, clients wait or are refused",
-        remedy="raise the container's ulimit nofile, or lower MaxConnections",
+        remedy="raise RLimitNoFile and the container's ulimit nofile, or lower MaxConnections",
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What an operator may say about nginx: Interlock's names (`[Extensions.X.Config]`) and its later defaults. Pure."""
+"""What an operator may say about nginx: the registry's keys (`interlock.config.nginx`) as a value. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from interlock.config.kinds import Unfit
+from interlock.config.nginx import NGINX
 from interlock.errors import ConfigError
 
 KEEPALIVE_MIN_TIMEOUT = "5s"
@@ -21,18 +23,23 @@ until it is known to be silent, and three of them must cost less than a second. 
 the kernel repeats after 1 s only, is an error where there is no other endpoint.
 """
 
-_MOST_WORKERS = 256
 
+class NginxConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of the generated configuration. `…_timeout: int` are seconds, strings are nginx's own times and sizes.
 
-class NginxConfig(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", forbid_unknown_fields=True):
-    """Options of the generated configuration. Timeouts `…Timeout: int` are seconds, strings are nginx's own times."""
+    `…_options`: raw lines. `…_log_format`: a raw fragment with its semicolon; empty for the built-in one.
+    """
 
+    http_version: str = "1.1"
     user: str = ""
-    worker_processes: int = 1
+    pid_path: str = ""
+    worker_processes: int | str = 1
+    rlimit_nofile: int = 65535
     max_connections: int = 1024
-    connect_timeout: int | str = CONNECT_TIMEOUT
+    connect_timeout: str = CONNECT_TIMEOUT
     send_timeout: int = 600
     read_timeout: int = 600
+    ip_hash: bool = False
     keepalive_timeout: str = "75s"
     keepalive_min_timeout: str = KEEPALIVE_MIN_TIMEOUT
     client_max_body_size: str = "32m"
@@ -43,42 +50,40 @@ class NginxConfig(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", fo
     underscores_in_headers: bool = False
     hide_info_headers: bool = False
     upstream_zone_size: int = 64
+    server_names_hash_bucket_size: int = 128
+    global_options: tuple[str, ...] = ()
+    http_options: tuple[str, ...] = ()
+    tcp_options: tuple[str, ...] = ()
     access_log_path: str = "/dev/stdout"
     error_log_path: str = "/dev/stdout"
     log_format: str = "main"
+    main_log_format: str = ""
+    trace_log_format: str = ""
 
 
-_SECONDS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-LATER = frozenset(
-    {
-        "Version", "HTTPVersion", "PidPath", "IPHash", "AdminUser", "AdminPass", "SSLOpts", "SSLDefaultDHParam",
-        "SSLDefaultDHParamPath", "SSLVerify", "RLimitNoFile", "SSLCiphers", "SSLProtocols", "ServerNamesHashBucketSize",
-        "GlobalOptions", "HTTPOptions", "TCPOptions", "MainLogFormat", "TraceLogFormat",
-    }
-)  # fmt: skip
-"""Interlock's names that this version takes without effect."""
+_FIELDS = {name.replace("_", ""): name for name in NginxConfig.__struct_fields__}
 
 
-def read_config(options: Mapping[str, object]) -> NginxConfig:
-    """Options by Interlock's names, in any case, as a value. Raises `ConfigError` for a bad name or value."""
-    spelling = {name.lower(): name for name in (*NginxConfig.__struct_encode_fields__, *LATER)}
-    known = {spelling.get(name.lower(), name): value for name, value in options.items()}
-    try:
-        config = msgspec.convert({name: value for name, value in known.items() if name not in LATER}, NginxConfig)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"nginx options: {error}; see the README of the extension for names and types") from error
-    if config.log_format not in {"main", "trace"}:
-        raise ConfigError(f"nginx option LogFormat: {config.log_format!r} is unknown; write main or trace")
-    if not 1 <= config.worker_processes <= _MOST_WORKERS:
-        raise ConfigError(f"nginx option WorkerProcesses: {config.worker_processes} is not within 1 to {_MOST_WORKERS}")
-    return config
+def read_config(options: Mapping[str, object], places: Mapping[str, str] | None = None) -> NginxConfig:
+    """Options by Interlock's names, in any case, as a value. Raises `ConfigError` for a bad name or value.
 
-
-def seconds(time: str) -> float:
-    """One of nginx's times, such as `75s`, in seconds. Raises `ConfigError`."""
-    number = time.rstrip("hms")
-    unit = time[len(number) :]
-    if not (number.isascii() and number.isdigit() and unit in _SECONDS):
-        raise ConfigError(f"{time!r} is not a time such as 75s or 600ms")
-    return int(number) * _SECONDS[unit]
+    `places`: where they were said; of the command line where nothing is known.
+    """
+    found: dict[str, object] = {}
+    for name, value in options.items():
+        place = (places or {}).get(name) or f"nginx option {name}"
+        key = NGINX.key(name)
+        if key is None:
+            near = NGINX.nearest(name)
+            hint = f"did you mean {near}?" if near else "`interlock config keys` lists them"
+            raise ConfigError(f"{place}: unknown key; {hint}")
+        try:
+            read = key.kind.read(value)
+        except Unfit as unfit:
+            shown = "…" if key.secret else repr(value)
+            raise ConfigError(f"{place} = {shown}: {unfit.said(key.name)}") from unfit
+        if name.lower() in _FIELDS:
+            found[_FIELDS[name.lower()]] = read
+    if not found.get("http_version", "1.1"):
+        del found["http_version"]
+    return msgspec.convert(found, NginxConfig)

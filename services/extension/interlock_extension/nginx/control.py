@@ -67,6 +67,7 @@ class NginxControl:
     ) -> None:
         self._part = part
         self._place = Place(folder)
+        self._aside = self._place.folder / "check"
         self._complaints = Complaints(part, self._place.folder)
         self._renderer = renderer
         self._markers = Markers(self._place.folder)
@@ -312,18 +313,25 @@ class NginxControl:
 
     def check(self, files: Mapping[str, bytes]) -> None:
         """Have nginx read these host files alone, aside. Raises `ConfigRejected` with the file as culprit."""
-        aside = self._place.folder / "check"
+        refusal = self.refused(files)
+        if refusal is not None:
+            self._complaints.reject(refusal, self._aside)
+
+    def refused(self, files: Mapping[str, bytes], renderer: NginxRenderer | None = None) -> Refusal | None:
+        """What nginx says against these host files alone, aside; `renderer`: who writes the others, if not ours.
+
+        Raises `ProxyUnavailable` where it cannot be asked.
+        """
+        renderer, aside = renderer or self._renderer, self._aside
         shutil.rmtree(aside, ignore_errors=True)
         for name in ("hosts", "tmp"):
             (aside / name).mkdir(parents=True)
         longest = max((len(name) for name in files), default=0)
         default = any(b"default_server" in data for data in files.values())
-        (aside / MAIN).write_bytes(self._renderer.scratch(len(files), longest, default=default))
-        for name, data in {**self._renderer.generation(str(aside), "check"), **files}.items():
+        shared = renderer.scratch(len(files), longest, default=default)
+        for name, data in {**shared, **renderer.generation(str(aside), "check"), **files}.items():
             (aside / name).write_bytes(data)
-        refusal = self._complaints.test(aside)
-        if refusal is not None:
-            self._complaints.reject(refusal, aside)
+        return self._complaints.test(aside)
 
     # Tending and ending
 

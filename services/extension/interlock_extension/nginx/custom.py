@@ -1,4 +1,4 @@
-"""A user's own template: found, told apart from Interlock's Go templates, and compiled in a sandbox. Pure but for `find`.
+"""A user's own template: found, told apart from Interlock's Go ones, compiled in a sandbox. Pure but for `find`.
 
 docs/templates.md is what users read; `MODEL` is the version of the values that templates are given.
 """
@@ -84,7 +84,7 @@ class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             keep_trailing_newline=True,
-            autoescape=False,  # noqa: S701  # HTML's escaping is not nginx's: `finalize` stands guard instead
+            autoescape=False,  # HTML's escaping is not nginx's: `finalize` stands guard instead
             finalize=finalize,
         )
         self.filters["quote"] = _quote

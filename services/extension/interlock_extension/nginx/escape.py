@@ -115,6 +115,11 @@ def duration(value: str) -> Token:
     return _matching(_DURATION, value, "a time such as 75s")
 
 
+def http_version(value: str) -> Token:
+    """A version of HTTP that services may be spoken to in."""
+    return _matching(re.compile(r"1\.[01]"), value, "1.0 or 1.1")
+
+
 def size(value: str) -> Token:
     """A size such as `32m`."""
     return _matching(_SIZE, value, "a size such as 32m")

@@ -62,6 +62,10 @@ class Place:
         self.content[name] = data
 
 
+UCP_USER = "nginx"
+"""What UCP writes as `User` by itself: nobody's choice, and images of nginx have that user while machines do not."""
+
+
 def worker_user(folder: Path, wanted: str) -> tuple[str, str] | None:
     """The `user` directive's user and group: what is wanted, else nobody. None unless we are root and can choose.
 
@@ -70,11 +74,37 @@ def worker_user(folder: Path, wanted: str) -> tuple[str, str] | None:
     """
     if os.geteuid() != 0:
         return None
-    if not wanted:
+    name, _, group = wanted.partition(" ")
+    if not name or (name == UCP_USER and not _is_user(name)):
         above = [path for path in folder.resolve().parents if path.exists()]
-        wanted = "nobody" if all(path.stat().st_mode & 0o001 for path in above) else "root"
+        name, group = "nobody" if all(path.stat().st_mode & 0o001 for path in above) else "root", ""
     try:
         # Named, since nginx takes a group of the user's name, which Debian's nobody does not have.
-        return wanted, grp.getgrgid(pwd.getpwnam(wanted).pw_gid).gr_name
+        user = pwd.getpwnam(name)
+        found = grp.getgrnam(group.strip()) if group.strip() else grp.getgrgid(user.pw_gid)
     except KeyError as error:
-        raise ConfigError(f"nginx option User: there is no user {wanted!r} with a group here; name another") from error
+        raise ConfigError('there is no such user with a group here; write User = "nobody", or another') from error
+    closed = [
+        path for path in folder.resolve().parents if path.exists() and not _passes(path, user.pw_uid, found.gr_gid)
+    ]
+    if closed:
+        raise ConfigError(
+            f"{name} cannot pass through {closed[-1]}, where nginx's files are below; choose another --state-dir, or "
+            "leave User out"
+        )
+    return name, found.gr_name
+
+
+def _passes(folder: Path, user: int, group: int) -> bool:
+    """Whether somebody may go through a folder; root may everywhere."""
+    found = folder.stat()
+    bit = 0o100 if found.st_uid == user else 0o010 if found.st_gid == group else 0o001
+    return user == 0 or bool(found.st_mode & bit)
+
+
+def _is_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True

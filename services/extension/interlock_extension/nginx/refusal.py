@@ -14,10 +14,11 @@ _MACHINE = re.compile(r"\((?:12|23|24|28): ")
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """The first complaint, with the file (as nginx wrote it) or the upstream zone that it names, None where none."""
+    """The first complaint, with the file (as nginx wrote it), line or upstream zone that it names, None where none."""
 
     said: str
     file: str | None = None
+    line: int | None = None
     zone: str | None = None
 
     @property
@@ -40,5 +41,10 @@ def read_refusal(log: str, levels: tuple[str, ...] = ("emerg",)) -> Refusal | No
             if line["level"] == level:
                 said = line["said"].strip()
                 place, zone = _PLACE.search(said), _ZONE.search(said)
-                return Refusal(said=said, file=place["file"] if place else None, zone=zone["zone"] if zone else None)
+                return Refusal(
+                    said=said,
+                    file=place["file"] if place else None,
+                    line=int(place["line"]) if place else None,
+                    zone=zone["zone"] if zone else None,
+                )
     return None

@@ -12,9 +12,10 @@ from hashlib import blake2s
 import jinja2
 import msgspec
 
+from interlock.config.kinds import size
 from interlock.errors import ConfigRejected
 from interlock.model.routing import DEFAULT_HOST, PassiveChecks, Route, Upstream, VirtualHost
-from interlock_extension.nginx import escape
+from interlock_extension.nginx import escape, raw
 from interlock_extension.nginx.config import NginxConfig
 from interlock_extension.nginx.escape import Token
 from interlock_extension.port import HostView
@@ -30,6 +31,9 @@ OUTDATED = "outdated"
 
 STATUS_PATH = "/nginx_status"
 
+_POOL = 4
+"""Kilobytes."""
+
 _ZONE_BASE = 16
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,199}")
 
@@ -37,7 +41,7 @@ _PLAIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,199}")
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What rendering needs to know besides the options. `listen`: `port` or `address:port`.
 
-    `keepalive_min_timeout`, `stub_status`: whether this nginx has that.
+    `keepalive_min_timeout`, `stub_status`: whether this nginx has that. `load_modules`: paths of what it must load.
     """
 
     listen: tuple[str, ...]
@@ -46,6 +50,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     stub_status: bool
     keepalive_min_timeout: bool = True
     user: tuple[str, str] | None = None
+    load_modules: tuple[str, ...] = ()
 
 
 class NginxRenderer:
@@ -54,6 +59,7 @@ class NginxRenderer:
     def __init__(self, config: NginxConfig, facts: Facts) -> None:
         self._config = config
         self._facts = facts
+        self._raw = raw.raw_files(config)
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader("interlock_extension.nginx"),
             undefined=jinja2.StrictUndefined,
@@ -124,7 +130,7 @@ class NginxRenderer:
         balance = Token("")
         if cookie:
             balance = Token(f"hash {variable or own} consistent;")
-        elif policy and policy.ip_hash:
+        elif self._config.ip_hash or (policy and policy.ip_hash):
             balance = Token("ip_hash;")
         return {
             "name": name,
@@ -138,23 +144,23 @@ class NginxRenderer:
 
     def shared(self, hosts: int, longest: int, *, default: bool) -> dict[str, bytes]:
         """The main file. It changes only when the number or length of names crosses a power of two."""
-        return {MAIN: self._render_main(hosts, longest, default=default, scratch=False)}
+        return {MAIN: self._render_main(hosts, longest, default=default, scratch=False), **self._raw}
 
-    def scratch(self, hosts: int, longest: int, *, default: bool) -> bytes:
-        """The main file for checking other files aside: it writes no log."""
-        return self._render_main(hosts, longest, default=default, scratch=True)
+    def scratch(self, hosts: int, longest: int, *, default: bool) -> dict[str, bytes]:
+        """The same for checking other files aside: no log is written."""
+        return {MAIN: self._render_main(hosts, longest, default=default, scratch=True), **self._raw}
 
     def _render_main(self, hosts: int, longest: int, *, default: bool, scratch: bool) -> bytes:
         config = self._config
         access = f"{escape.interpolated(config.access_log_path)} {config.log_format}"
-        return self._main.render(
+        main = self._main.render(
             self._fixed,
             user=Token(" ".join(escape.quoted(word) for word in self._facts.user or ())),
             error_log=Token("stderr") if scratch else escape.quoted(config.error_log_path),
             refusals=Token("") if scratch else Token(REFUSALS),
             access_log=Token("off") if scratch or config.access_log_path == "off" else Token(access),
             dollar=Token(escape.DOLLAR),
-            bucket_size=bucket_size(longest),
+            bucket_size=max(config.server_names_hash_bucket_size, bucket_size(longest)),
             hash_size=hash_size(hosts),
             keepalive_timeout=escape.duration(config.keepalive_timeout),
             keepalive_min_timeout=self._keepalive_min_timeout(),
@@ -163,16 +169,20 @@ class NginxRenderer:
             client_header_buffer_size=escape.size(config.client_header_buffer_size),
             large_client_header_buffers=escape.sizes(config.large_client_header_buffers),
             client_body_timeout=escape.duration(config.client_body_timeout),
-            connect_timeout=escape.duration(
-                config.connect_timeout if isinstance(config.connect_timeout, str) else f"{config.connect_timeout}s"
-            ),
+            connect_timeout=escape.duration(config.connect_timeout),
+            http_version=escape.http_version(config.http_version),
+            # nginx wants no buffer smaller than a connection's pool.
+            connection_pool_size=min(_POOL, size(config.large_client_header_buffers.split()[-1]) // 1024),
+            load_modules=[escape.quoted(path) for path in self._facts.load_modules],
+            raw={key: Token(name if name in self._raw else "") for key, name in raw.FILES.items()},
             underscores=Token("on" if config.underscores_in_headers else "off"),
             proxy_id=escape.interpolated(self._facts.proxy_id),
             server_info=escape.interpolated(self._facts.server_info),
             status=Token(STATUS_SOCKET),
             status_page=self._status_page(),
             catch_all=not default,
-        ).encode()
+        )
+        return raw.replaced(main, config).encode()
 
     def generation(self, workplace: str, version: str) -> dict[str, bytes]:
         """The files that tell one generation of workers from the next.

@@ -1,0 +1,95 @@
+"""Options of an operator that depend on this machine and this nginx: made to fit, or refused with their place. Shell.
+
+Raw lines are tried aside before anything is started: a bad one ends this worker, and what already runs serves on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from interlock.errors import ConfigError, ProxyUnavailable
+from interlock.runtime.logging import get_logger
+from interlock.runtime.parts import Part
+from interlock_extension.nginx import limits
+from interlock_extension.nginx.config import NginxConfig
+from interlock_extension.nginx.control import NginxControl
+from interlock_extension.nginx.pidlink import link_pid
+from interlock_extension.nginx.raw import blame, complaint, raw_lines, without_raw_lines
+from interlock_extension.nginx.render import Facts, NginxRenderer
+
+_MODULES = re.compile(r"--modules-path=(\S+)")
+_STREAM = "ngx_stream_module.so"
+
+
+class Places:
+    """Where options were said, for errors."""
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        self._places = {name.lower(): place for name, place in places.items()}
+
+    def __getitem__(self, key: str) -> str:
+        """`config.toml:7: Extensions.default.Config.User`, or the name alone for one of the command line."""
+        return self._places.get(key.lower(), f"nginx option {key}")
+
+
+def fit(config: NginxConfig, given: Mapping[str, object], places: Places) -> NginxConfig:
+    """With numbers in the place of `auto`, and of what this machine does not allow."""
+    workers = config.worker_processes
+    files = limits.open_files(config.rlimit_nofile)
+    if files < config.rlimit_nofile and "rlimitnofile" in {name.lower() for name in given}:
+        get_logger(service="extension", proxy="nginx").warning(
+            f"{places['RLimitNoFile']} = {config.rlimit_nofile}: no more than {files} are allowed here; "
+            "raise the container's ulimit nofile"
+        )
+    return msgspec.structs.replace(
+        config, worker_processes=limits.processors() if workers == "auto" else workers, rlimit_nofile=files
+    )
+
+
+def modules_for(config: NginxConfig, part: Part, places: Places) -> tuple[str, ...]:
+    """Paths of the modules that nginx must load. Raises `ConfigError` where one is wanted and not there."""
+    if not config.tcp_options or re.search(r"--with-stream(?:\s|$)", part.detail):
+        return ()
+    found = _MODULES.search(part.detail)
+    path = Path(found[1]) / _STREAM if found else Path(_STREAM)
+    if "--with-stream=dynamic" in part.detail and path.exists():
+        return (str(path),)
+    if any(_STREAM in line for line in config.global_options):
+        return ()
+    raise ConfigError(
+        f"{places['TCPOptions']}: {part} has no stream module; install it (Debian: libnginx-mod-stream), or use "
+        "nginx.org's, or: pip install 'interlock[embedded]'"
+    )
+
+
+def try_raw_lines(config: NginxConfig, facts: Facts, control: NginxControl, places: Places) -> None:
+    """Have nginx read raw lines aside. Raises `ConfigError` that names the line which it refuses."""
+    given = raw_lines(config)
+    if not given:
+        return
+    try:
+        refusal = control.refused({})
+        # What nginx refuses without them too is not their fault: the worker tells it, and adopts what runs.
+        if refusal is None or control.refused({}, NginxRenderer(without_raw_lines(config), facts)) is not None:
+            return
+    except ProxyUnavailable as error:
+        get_logger(service="extension", proxy="nginx").warning(f"raw lines could not be tried: {error}")
+        return
+    culprit = blame(config, refusal)
+    if culprit is None:
+        raise ConfigError(f"{', '.join(places[key] for key in given)}: nginx refuses: {complaint(refusal)}")
+    item = f", item {culprit.item}" if culprit.item else ""
+    raise ConfigError(f"{places[culprit.key]}{item} = {culprit.text!r}: nginx refuses: {complaint(refusal)}")
+
+
+def announce_pid(config: NginxConfig, folder: Path, places: Places) -> None:
+    """The link that `PidPath` asks for; where it cannot be made, nothing else depends on it."""
+    wrong = link_pid(Path(config.pid_path), folder.resolve() / "nginx.pid") if config.pid_path else None
+    if wrong:
+        get_logger(service="extension", proxy="nginx").warning(
+            f"{places['PidPath']} has no effect: {wrong}; nginx's pid is in {folder / 'nginx.pid'}"
+        )

@@ -1,0 +1,26 @@
+"""`PidPath`: where others look for nginx's pid. Shell.
+
+nginx writes its pid into its own folder, by which the next worker finds it again; the path is a symbolic link to that.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def link_pid(path: Path, pid_file: Path) -> str | None:
+    """Make the link, in the place of an older link or pid file; why that is not possible, None where it is.
+
+    A file that holds anything but a number is not ours to replace.
+    """
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if not path.is_symlink() and path.exists() and not path.read_bytes().strip().isdigit():
+            return f"{path} is there and is no pid file"
+        fresh.symlink_to(pid_file)
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        return f"{path} cannot be made: {error.strerror}"
+    return None

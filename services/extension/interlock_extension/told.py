@@ -1,0 +1,51 @@
+"""From config.toml and the command line to what a worker is told: which table counts, and what it says. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from interlock.config.document import Document, Extension
+from interlock.config.duration import parse_duration
+
+TARGET_PORT = 8080
+GRACE_PERIOD = 3.0
+"""Seconds."""
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """The proxy's options by Interlock's names, and where each of them was said, for errors."""
+
+    options: dict[str, object]
+    places: dict[str, str]
+
+
+def told_by(document: Document, cluster: str, extension: str, given: Mapping[str, object]) -> Told:
+    """`[Extensions.X.Config]` of the table that counts for this service cluster, under what the command line says.
+
+    Of nginx only the keys that are known, the others have been reported; what another proxy's mean is its business.
+    """
+    table = document.extension(cluster)
+    nearer = {name.lower() for name in given}
+    entries = {
+        entry.key: entry
+        for name, entry in (table.config if table else {}).items()
+        if name not in nearer and (entry.effect is not None or extension != "nginx")
+    }
+    return Told(
+        options={**{name: entry.value for name, entry in entries.items()}, **given},
+        places={name: document.place(entry) for name, entry in entries.items()},
+    )
+
+
+def target_port(table: Extension | None) -> int:
+    """The port on which a proxy serves HTTP where the command line names none."""
+    entry = table.get("TargetPort") if table else None
+    return entry.value if entry and isinstance(entry.value, int) else TARGET_PORT
+
+
+def grace_period(table: Extension | None) -> float:
+    """Seconds that requests in flight have when a proxy is stopped, where the command line does not say."""
+    entry = table.get("ProxyStopGracePeriod") if table else None
+    return parse_duration(entry.value) if entry and isinstance(entry.value, str) else GRACE_PERIOD

@@ -1,0 +1,77 @@
+"""The registry itself, and what it says of nginx's language."""
+
+from __future__ import annotations
+
+import pytest
+
+from interlock.config.document import SECTIONS
+from interlock.config.fragments import statements
+from interlock.config.kinds import seconds, size
+from interlock.config.nginx import NGINX
+from interlock.config.sections import CORE, EXTENSION, FIRST_VERSION, HAPROXY_ONLY, PROXY
+
+# Contract 3.1 to 3.4, whole.
+DOCUMENTED = {
+    CORE.title: "ListenAddr DockerURL TLSCACert TLSCert TLSKey AllowInsecure PollInterval EndpointOverride Extensions "
+    "GRPCAddr EnableMetrics Plugins",
+    EXTENSION.title: "Image Args Labels ContainerLabels Networks Constraints PlacementPreferences ServiceName "
+    "ServiceCluster Template Config",
+    PROXY.title: "ProxyImage ProxyArgs ProxyLabels ProxyContainerLabels ProxyServiceName ProxyConfigPath ProxyReplicas "
+    "ProxyStopSignal ProxyStopGracePeriod ProxyConstraints ProxyPlacementPreferences ProxyUpdateDelay PublishMode "
+    "PublishedPort TargetPort PublishedSSLPort TargetSSLPort HitlessServiceUpdate ConfigImage ConfigServiceName",
+    NGINX.title: "Version HTTPVersion User PidPath MaxConnections ConnectTimeout SendTimeout ReadTimeout IPHash "
+    "AdminUser AdminPass SSLOpts SSLDefaultDHParam SSLDefaultDHParamPath SSLVerify WorkerProcesses RLimitNoFile "
+    "SSLCiphers SSLProtocols HideInfoHeaders KeepaliveTimeout ClientMaxBodySize ClientBodyBufferSize "
+    "ClientHeaderBufferSize LargeClientHeaderBuffers ClientBodyTimeout UnderscoresInHeaders UpstreamZoneSize "
+    "ServerNamesHashBucketSize GlobalOptions HTTPOptions TCPOptions AccessLogPath ErrorLogPath MainLogFormat "
+    "TraceLogFormat",
+}
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.title or "core")
+def test_every_documented_key_is_there_in_its_spelling(section: object) -> None:
+    names = [key.name for key in section.keys if not key.ours]  # type: ignore[attr-defined]  # a Section
+    assert sorted(names) == sorted(DOCUMENTED[section.title].split())  # type: ignore[attr-defined]  # as above
+
+
+def test_no_name_has_two_meanings_in_one_table() -> None:
+    for names in (
+        [key.name for key in CORE.keys],
+        [key.name for key in (*EXTENSION.keys, *PROXY.keys)],
+        [*(key.name for key in NGINX.keys), *HAPROXY_ONLY],
+    ):
+        assert len({name.lower() for name in names}) == len(names)
+    known = {key.name.lower() for section in (EXTENSION, PROXY, NGINX) for key in section.keys}
+    assert known.isdisjoint(name.lower() for name in FIRST_VERSION)
+
+
+def test_every_key_says_what_it_is() -> None:
+    for section in SECTIONS:
+        for key in section.keys:
+            assert key.doc.endswith("."), key.name
+            assert "\n" not in key.doc, key.name
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("gzip on;", ["gzip;"]),
+        ("a 1; # b 2;\n c 3;", ["a;", "c;"]),
+        ("map $x $y { default 1; a 2; } z 1;", ["map{", "z;"]),
+        ("""add_header x "a;b{c" always;""", ["add_header;"]),
+        (r"""a 'it\'s; ' "\"";""", ["a;"]),
+        ("a ${b} c;", ["a;"]),
+        ("gzip on", ["gzip"]),
+        ("}} a;", ["a;"]),
+        ("", []),
+        ("# only;", []),
+        (";", [";"]),
+    ],
+)
+def test_statements(text: str, found: list[str]) -> None:
+    assert [f"{s.name}{s.ends}" for s in statements(text)] == found
+
+
+def test_sizes_in_bytes() -> None:
+    assert [size(text) for text in ("0", "1", "8k", "32m", "1G")] == [0, 1, 8192, 32 * 2**20, 2**30]
+    assert seconds("90m") == 5400

@@ -1,0 +1,64 @@
+"""What a worker takes of config.toml: the table of its service cluster, under what the command line says."""
+
+from __future__ import annotations
+
+from interlock.config.document import Document, read_document
+from interlock.config.nginx import NGINX
+from interlock_extension.nginx.config import NginxConfig, read_config
+from interlock_extension.told import grace_period, target_port, told_by
+
+TEXT = """
+[Extensions.east]
+ServiceCluster = "east"
+TargetPort = 81
+proxystopgraceperiod = "1m5s"
+[Extensions.east.Config]
+readtimeout = 7
+IPHash = true
+Nonsense = 1
+[Extensions.rest.Config]
+ReadTimeout = 8
+"""
+
+
+def document() -> Document:
+    return read_document(TEXT, where="c.toml")
+
+
+def test_the_table_of_the_service_cluster_counts() -> None:
+    assert told_by(document(), "", "nginx", {}).options == {"ReadTimeout": 8}
+    assert told_by(document(), "west", "nginx", {}).options == {}
+    east = told_by(document(), "east", "nginx", {})
+    assert east.options == {"readtimeout": 7, "IPHash": True}
+    assert east.places["readtimeout"] == "c.toml:7: Extensions.east.Config.readtimeout"
+
+
+def test_the_command_line_comes_first() -> None:
+    told = told_by(document(), "east", "nginx", {"READTIMEOUT": 9})
+    assert told.options == {"READTIMEOUT": 9, "IPHash": True}
+    assert "readtimeout" not in told.places
+
+
+def test_options_of_another_proxy_are_its_own_business() -> None:
+    assert told_by(document(), "east", "other", {}).options["Nonsense"] == 1
+
+
+def test_port_and_grace_period() -> None:
+    east, rest = (document().extension(cluster) for cluster in ("east", ""))
+    assert (target_port(east), target_port(rest), target_port(None)) == (81, 8080, 8080)
+    assert (grace_period(east), grace_period(rest), grace_period(None)) == (65.0, 3.0, 3.0)
+
+
+def test_defaults_are_those_of_the_registry() -> None:
+    """What the documents say is what nginx gets, and each key of now has a field to go to."""
+    now = {key.name.lower(): key for key in NGINX.keys if key.effect == "now"}
+    fields = {name.replace("_", ""): name for name in NginxConfig.__struct_fields__}
+    assert set(fields) == set(now)
+    for name, field in fields.items():
+        default = now[name].default
+        if not default.startswith("("):
+            options = (
+                read_document(f"[Extensions.x.Config]\n{now[name].name} = {default}", where="c").extensions[0].config
+            )
+            read = read_config({entry.key: entry.value for entry in options.values()})
+            assert getattr(read, field) == getattr(NginxConfig(), field), name
