@@ -6,5 +6,6 @@
         swarm.cut(3)
 
 Nothing is left in the machine's own network, and the nodes have no way out. All processes of a node are in a control
-group of its own, so they are found without names or stale pids.
+group of its own, so they are found without names or stale pids. Where the kernel has no IPVS,
+`vips.forwarding(swarm)` makes services' virtual IPs forward.
 """
