@@ -15,10 +15,10 @@ from interlock.model.swarm import PublishedPort
 from interlock_lint.document import Document, Items, Map, Node, Place, Scalar, Unread, is_null
 from interlock_lint.finding import Finding, finding
 from interlock_lint.interpolation import fill
+from interlock_lint.number import as_docker_writes
 from interlock_lint.stack import ComposeNetwork, ComposeService, Stack, Text
 
 _KNOWN = frozenset({"services", "networks", "volumes", "secrets", "configs", "version", "name"})
-_NUMBERS = frozenset({"int", "float"})
 
 
 def read_stack(document: Document, environment: Mapping[str, str], file: str) -> Stack | Unread:
@@ -136,16 +136,14 @@ class _Reader:
                 reason = f"stands twice, in line {seen[name]} as well; one of them counts"
                 self.report(item.place, "key-repeated", name, reason=reason, remedy="Remove one of them", value=text)
             seen[name] = item.place.line
-            yield name, item.place, Scalar(text, "str", item.place)
+            yield name, item.place, Scalar(text, "str", item.place, plain=False)
 
     def _value(self, name: str, place: Place, value: Scalar) -> str | None:
         """A label's text as Docker puts it; None where it cannot be told."""
         match value.kind:
             case "null":
                 return ""
-            case "int" | "float":
-                return number(value.text)
-            case "bool":
+            case kind if kind == "bool" or (kind == "float" and value.text.lower().endswith(_NO_NUMBERS)):
                 reason = "is neither text nor a number, and so Docker refuses the file"
                 self.report(
                     place,
@@ -156,6 +154,8 @@ class _Reader:
                     remedy=f'Write "{value.text}", in quotes',
                 )
                 return value.text.lower()
+            case _ if value.plain and (number := as_docker_writes(value.text)) != value.text:
+                return number
             case _:
                 return self._filled(value.text, place, name)
 
@@ -257,20 +257,5 @@ class _Reader:
         return None
 
 
+_NO_NUMBERS = (".inf", ".nan")
 _TRUE = frozenset({"true", "True", "TRUE", "yes", "on"})
-
-
-def number(text: str) -> str:
-    """A number as Docker writes it into a label: in decimal, without an exponent below 1e21."""
-    plain = text.replace("_", "")
-    if len(plain) > 40:
-        return text
-    try:
-        return str(int(plain, 8 if plain.lstrip("+-").startswith("0") and plain.isdigit() else 0))
-    except ValueError:
-        pass
-    try:
-        value = float(plain)
-    except ValueError:
-        return text
-    return str(int(value)) if value.is_integer() and abs(value) < 1e21 else repr(value)

@@ -22,11 +22,15 @@ class Place(msgspec.Struct, frozen=True, order=True):
 
 
 class Scalar(msgspec.Struct, frozen=True):
-    """One value as it is written. `kind`: YAML's word for it (`str`, `int`, `float`, `bool`, `null` and others)."""
+    """One value as it is written. `kind`: YAML's word for it (`str`, `int`, `float`, `bool`, `null` and others).
+
+    `plain`: without quotes.
+    """
 
     text: str
     kind: str
     place: Place
+    plain: bool = True
 
 
 class Items(msgspec.Struct, frozen=True):
@@ -152,7 +156,8 @@ class _Tree:
         elif isinstance(node, yaml.SequenceNode):
             made = Items(tuple(self.node(item) for item in node.value), self._place(node))
         else:
-            made = Scalar(_clean(node.value), node.tag.removeprefix(_TAG), self._place(node))
+            plain = isinstance(node, yaml.ScalarNode) and node.style is None
+            made = Scalar(_clean(node.value), node.tag.removeprefix(_TAG), self._place(node), plain)
         self._done[id(node)] = made
         return made
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from interlock.model.swarm import Network, PublishedPort
-from interlock_lint.compose import number
 from interlock_lint.finding import Finding
+from interlock_lint.number import as_docker_writes
 from support.stacks import GOOD, LB, checked, codes, dumped, findings, stack_text
 
 HEAD = """\
@@ -101,12 +101,15 @@ def test_a_flag_without_quotes_is_refused_by_docker(written: str) -> None:
         ("30.0", "30"),
         ("1e3", "1000"),
         ("1:30", "1:30"),
-        ("9" * 50, "9" * 50),
+        ("0.00001", "1e-05"),
+        ("9" * 500, "9" * 500),
+        ("a80", "a80"),
+        ("", ""),
         ("-5", "-5"),
     ],
 )
 def test_numbers_as_docker_writes_them(written: str, docker: str) -> None:
-    assert number(written) == docker
+    assert as_docker_writes(written) == docker
 
 
 def test_labels_of_containers_are_a_mistake() -> None:
