@@ -138,7 +138,7 @@ def _in_place_of(present: Service | None, service: Service) -> Service:
 def _planned(state: ClusterState, without: Iterable[str], services: Iterable[Service] = ()) -> ClusterPlan:
     gone = set(without)
     kept = {i: service for i, service in state.services.items() if i not in gone}
-    unread = {i: reason for i, reason in state.refused.items() if i not in gone}
+    unread = state.refused
     planner = ClusterPlan()
     planner.apply({**kept, **{s.id: s for s in services}}, unread, inherited(state.plan, unread) if unread else {})
     return planner

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,23 @@ def test_what_cannot_be_read_does_not_hide_what_can(tmp_path: Path, stack: Path)
         (str(binary), 2),
     ]
     assert "No such file" in found["unread"][0]["reason"]
+
+
+def test_names_that_are_no_text_are_shown_escaped(tmp_path: Path) -> None:
+    file = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.yml")
+    Path(file).write_text(BAD)
+    for form in ("text", "json", "github", "sarif"):
+        done = lint("--format", form, file)
+        assert done.exit_code == 1
+        assert "xff.yml" in done.stdout
+
+
+def test_a_stack_file_does_not_write_to_the_terminal(stack: Path) -> None:
+    stack.write_text(f'services: {{"\\e[2J": {{deploy: {{labels: {{"{LB}\\e]0;": "\\e[31m"}}}}}}}}')
+    done = lint(stack)
+    assert done.exit_code == 1
+    assert "\\x1b[2J" in done.stdout
+    assert "\x1b" not in done.stdout
 
 
 def test_stdin_and_the_environment() -> None:

@@ -180,6 +180,13 @@ def test_a_service_without_networks_is_on_the_default_one() -> None:
     assert codes(text) == []
 
 
+@pytest.mark.parametrize("name", ["host", "bridge", "none"])
+def test_networks_of_one_node_are_none_that_proxies_can_join(name: str) -> None:
+    assert codes(stack_text(networks={"web": {"external": True, "name": name}})) == ["network-none"]
+    assert codes(stack_text(networks={"web": {"driver": "bridge"}})) == ["network-none"]
+    assert codes(stack_text(networks={"web": {"name": name}})) == []
+
+
 def test_predefined_networks_and_modes() -> None:
     text = stack_text(
         networks={"web": {"external": True, "name": "host"}},
@@ -202,6 +209,13 @@ def test_services_of_different_clusters_do_not_conflict() -> None:
     assert codes(stack_text(others={"blog": other})) == ["conflict"]
     other["deploy"]["labels"][LB + "service_cluster"] = "east"  # type: ignore[index, call-overload]
     assert codes(stack_text(others={"blog": other})) == []
+
+
+def test_the_service_further_up_counts_as_the_older() -> None:
+    both = {name: {"deploy": {"labels": {LB + k: v for k, v in GOOD.items()}}} for name in ("zebra", "ape")}
+    both["ape"]["deploy"]["labels"][LB + "ip_hash"] = "true"
+    (found,) = findings(dumped({"services": both}))
+    assert (found.service, found.concerned) == ("ape", ("zebra",))
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,12 @@ def test_what_is_merged_keeps_its_place_and_gives_way_to_what_is_written() -> No
     }
 
 
+def test_of_two_merge_keys_the_first_counts() -> None:
+    found = tree("x: &x {a: 1}\ny: &y {a: 2, b: 2}\nz:\n  <<: *x\n  <<: *y\n").get("z")
+    assert isinstance(found, Map)
+    assert {key: value.text for key, (_, value) in found.entries.items()} == {"a": "1", "b": "2"}  # type: ignore[union-attr]
+
+
 def test_keys_that_stand_twice() -> None:
     found = parse("f.yml", b"a: 1\nb: {c: 1,\n c: 2}\na: 2\n")
     assert isinstance(found, Document)
