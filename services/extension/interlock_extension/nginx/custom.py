@@ -1,4 +1,4 @@
-"""A user's own template: found, told apart from Interlock's Go ones, compiled in a sandbox. Pure but for `find`.
+"""A user's own template: told apart from Interlock's Go ones, compiled in a sandbox. Pure; see `mounted`.
 
 docs/templates.md is what users read; `MODEL` is the version of the values that templates are given.
 """
@@ -6,7 +6,6 @@ docs/templates.md is what users read; `MODEL` is the version of the values that 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -18,7 +17,7 @@ from interlock_extension.nginx import escape
 
 MODEL = 1
 
-MOUNTED = Path("/etc/docker/extension-template.conf")
+MOUNTED = "/etc/docker/extension-template.conf"
 """Where Interlock has users mount their template; it is used without being named."""
 
 _GO = re.compile(r"\{\{-?\s*(?:\.|\$|(?:range|end|if|else|with|template|define|block|len|index|printf)\b)")
@@ -31,28 +30,6 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     text: str
-
-
-def find(named: str, root: Path = Path("/")) -> Template | None:
-    """The template of that name (a path, or a Docker config that is mounted at `/<name>` or at Interlock's place).
-
-    Without a name, what is mounted at Interlock's place; None where nothing is. Raises `ConfigError`.
-    """
-    usual = root / MOUNTED.relative_to("/")
-    places = [root / named.lstrip("/"), usual] if named else [usual]
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
-        if not named:
-            return None
-        raise ConfigError(
-            f"Template = {named!r}: neither {places[0]} nor {MOUNTED} is a file; mount the Docker config there "
-            f"(docker service update --config-add source={Path(named).name},target={MOUNTED} <proxy service>)"
-        )
-    try:
-        text = found.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"template {found}: {error}; give a readable text file") from error
-    return Template(path=str(found), text=text)
 
 
 def check(template: Template) -> None:

@@ -1,0 +1,1 @@
+"""`interlock lint`: stack files read offline, judged by the planner's own code; with a bus also a dry run."""

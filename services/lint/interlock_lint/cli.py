@@ -1,0 +1,82 @@
+"""The command `interlock lint`; click and nothing else."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from interlock.errors import ConfigError
+from interlock.runtime.rundir import announced_bus
+from interlock.runtime.settings import Common, ServiceCommand, common_options
+from interlock_lint.app import run
+from interlock_lint.formats import FORMATS
+
+_OF_OPTIONS = "bus"
+
+_EXAMPLES = """\b
+Examples:
+  interlock lint stack.yml
+  interlock lint --stack shop stack.yml stack.production.yml     # as docker stack deploy -c … -c … shop
+  interlock lint --format github --strict stack.yml              # annotations in a workflow of GitHub's
+  interlock lint --format sarif stack.yml > lint.sarif
+  interlock lint --stack shop --against redis://bus:6379 stack.yml
+  interlock lint --stack shop --against bus --bus-file /run/secrets/interlock-operator stack.yml
+\b
+Exit status: 0 where there is no error (there may be warnings), 1 where there is one (with --strict: or a warning), 2
+where a file, an option or the bus could not be read; what could be read is reported all the same."""
+
+
+@click.command(cls=ServiceCommand, epilog=_EXAMPLES)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--stack", default="", metavar="NAME", help="The stack's name, which Docker puts before its networks.")
+@click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    default="text",
+    show_default=True,
+    help="For people, for programs, for GitHub's workflows, for code scanners.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option(
+    "--against",
+    default="",
+    metavar="BUS",
+    help="Also say what deploying would change: the URL of a bus, or `bus` for the one of --bus, --bus-file, the "
+    "environment or config.toml. It is only read.",
+)
+@common_options
+def main(
+    *, common: Common, files: tuple[str, ...], stack: str, strict: bool, form: str, as_json: bool, against: str
+) -> None:
+    """Check stack files: every label of Interlock, as the planner reads it. Several files are one stack; - is stdin.
+
+    Nothing is asked but the files, unless --against names a bus.
+    """  # fmt: skip
+    sys.exit(
+        run(
+            files,
+            stack=stack,
+            form="json" if as_json else form,
+            strict=strict,
+            bus_url=_bus(common, against, stack),
+            region=common.region,
+        )
+    )
+
+
+def _bus(common: Common, against: str, stack: str) -> str:
+    if not against:
+        return ""
+    if not stack:
+        raise ConfigError(
+            "--against needs --stack NAME, as docker stack deploy is given it: services on the bus are found by it"
+        )
+    if against != _OF_OPTIONS:
+        return against
+    url = common.bus or announced_bus() or ""
+    if not url:
+        raise ConfigError("--against bus: name the bus with --bus redis://host:6379 or --bus-file PATH")
+    return url
