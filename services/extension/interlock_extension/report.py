@@ -107,7 +107,12 @@ class Report:
         served = self._desired.served
         rejections = tuple(
             sorted(
-                HostRejection(host=host, reason=r.reason, refused=policy_digest(r.policy))
+                HostRejection(
+                    host=host,
+                    reason=r.reason,
+                    refused=policy_digest(r.policy),
+                    kept=policy_digest(served[host].host) if host in served else "",
+                )
                 for host, r in self._desired.refused.items()
             )
         )

@@ -122,7 +122,7 @@ class ClusterPlanner:
         self._owed = self._owed.merge(trail) if self._owed else trail
 
     def publish(self, token: Token) -> None:
-        """Put on the bus what is owed, holds first. Raises `Fenced`, or `BusError`: then it is still owed, as a whole."""
+        """Put on the bus what is owed, holds first. Raises `Fenced`, or `BusError`: then it is still owed."""
         if not self.owes:
             return
         self._keep_holds(token)

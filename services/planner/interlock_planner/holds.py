@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from interlock.model.held import Held
-from interlock.model.outcome import Outcome
+from interlock.model.outcome import HostRejection, Outcome
 from interlock.model.routing import VirtualHost
 from interlock.model.version import Version
 from interlock.wire.fields import policy_digest
@@ -21,6 +21,10 @@ from interlock_planner.stages.holding import turned
 
 GONE_AFTER = 30.0
 """Seconds after which a proxy that refused a policy, and is no longer heard of, is taken for replaced."""
+
+
+Said = tuple[Outcome, HostRejection]
+"""Who refused something, and what."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,9 +109,7 @@ class Holds:
                 self._put(host, None)
         return touched
 
-    def _refused(
-        self, host: str, said: Mapping[str, Sequence[tuple[Outcome, str]]], asked: Asked | None, now: float
-    ) -> bool:
+    def _refused(self, host: str, said: Mapping[str, Sequence[Said]], asked: Asked | None, now: float) -> bool:
         if asked is None:
             return False
         digest = policy_digest(asked.policy)
@@ -118,9 +120,9 @@ class Holds:
         self._put(
             host,
             Held(
-                policy=record.policy if record else asked.policy,
+                policy=_accepted(record, [rejection.kept for _, rejection in who]) if record else asked.policy,
                 refused=digest,
-                reason=who[0][1],
+                reason=who[0][1].reason,
                 proxies=tuple(outcome.proxy for outcome, _ in who),
                 runs=tuple(outcome.run for outcome, _ in who),
                 since=now,
@@ -163,7 +165,13 @@ class Holds:
 
 
 def _kept(record: Held) -> bool:
-    return bool(record.refused) or record.policy is not None
+    return bool(record.refused or record.between) or record.policy is not None
+
+
+def _accepted(record: Held, kept: Iterable[str]) -> VirtualHost | None:
+    """The last accepted policy: the one between that a proxy says it serves, else the one before them."""
+    between = {policy_digest(policy): policy for policy in record.between}
+    return next((between[digest] for digest in kept if digest in between), record.policy)
 
 
 def _everywhere(outcomes: Sequence[Outcome]) -> Version | None:
@@ -178,10 +186,10 @@ def _includes(running: Version | None, tried: Version | None) -> bool:
     return bool(running and tried and running.generation == tried.generation and running.seq >= tried.seq)
 
 
-def _rejections(outcomes: Iterable[Outcome]) -> dict[str, dict[str, list[tuple[Outcome, str]]]]:
+def _rejections(outcomes: Iterable[Outcome]) -> dict[str, dict[str, list[Said]]]:
     """Host to digest to who refused that and why, by proxy."""
-    found: dict[str, dict[str, list[tuple[Outcome, str]]]] = {}
+    found: dict[str, dict[str, list[Said]]] = {}
     for outcome in sorted(outcomes, key=lambda o: o.proxy):
         for rejection in outcome.rejections:
-            found.setdefault(rejection.host, {}).setdefault(rejection.refused, []).append((outcome, rejection.reason))
+            found.setdefault(rejection.host, {}).setdefault(rejection.refused, []).append((outcome, rejection))
     return found

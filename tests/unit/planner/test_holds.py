@@ -8,7 +8,7 @@ from interlock.model.held import Held
 from interlock.model.names import upstream_name
 from interlock.model.outcome import HostRejection, Outcome
 from interlock.model.problem import Problem
-from interlock.model.routing import DEFAULT_HOST, PlanDelta
+from interlock.model.routing import DEFAULT_HOST, PlanDelta, VirtualHost, unserved
 from interlock.model.swarm import Service
 from interlock.model.version import Version
 from interlock.wire.fields import policy_digest
@@ -45,11 +45,14 @@ class Lab:
     def runs(self, proxy: str, *, seq: int | None = None, run: str = "r1") -> Outcome:
         return Outcome(proxy=proxy, extension="nginx", run=run, version=self.version(seq))
 
-    def refuses(self, proxy: str, host: str = "shop.com", *, run: str = "r1") -> Outcome:
-        """It refuses what the services of the host want now."""
+    def refuses(
+        self, proxy: str, host: str = "shop.com", *, run: str = "r1", kept: VirtualHost | None = None
+    ) -> Outcome:
+        """It refuses what the services of the host want now, and serves `kept`."""
         asked = self.plan._asked(host)
         assert asked
-        rejection = HostRejection(host=host, reason=SAID, refused=policy_digest(asked.policy))
+        serves = policy_digest(kept) if kept else ""
+        rejection = HostRejection(host=host, reason=SAID, refused=policy_digest(asked.policy), kept=serves)
         return msgspec.structs.replace(self.runs(proxy, run=run), rejections=(rejection,))
 
     def hear(self, *outcomes: Outcome) -> PlanDelta:
@@ -158,6 +161,26 @@ def test_of_several_changes_between_two_applies_what_is_held_is_what_was_accepte
     lab.hear(lab.runs("p1", seq=1))
     lab.hear(lab.refuses("p1"))
     assert lab.paths() == ["/a"]
+
+
+def test_a_policy_that_was_accepted_and_replaced_before_anybody_heard_of_it_is_the_accepted_one() -> None:
+    lab = Lab(service("blog", hosts="blog.com"))
+    lab.apply(shop())
+    lab.apply(shop(path="/b"))
+    between = lab.plan.policies["shop.com"]
+    lab.apply(shop(path="/c"))
+    assert lab.plan.holds.kept.keys() == {"shop.com"}
+    # What it names is looked up, and never taken from it.
+    lab.hear(lab.refuses("p0", kept=unserved("shop.com")), lab.refuses("p1", kept=between))
+    assert lab.paths() == ["/b"]
+
+
+def test_of_many_changes_in_a_row_a_few_are_remembered() -> None:
+    lab = Lab(shop())
+    for n in range(20):
+        lab.apply(shop(path=f"/{n}"))
+    record = lab.plan.holds.kept["shop.com"]
+    assert [policy.routes[0].path for policy in (record.policy, *record.between)] == ["/a", "/15", "/16", "/17", "/18"]
 
 
 def test_one_proxy_of_several_holds_for_all_whichever_speaks_first() -> None:

@@ -27,6 +27,9 @@ from interlock_planner.stages.hosts import HostPlan, endpoints_of
 NGINX = "nginx"
 """The key of a problem where it cannot be told which label the proxy refused."""
 
+MOST_BETWEEN = 4
+"""Policies on trial, one after the other, that a host remembers."""
+
 _LONGEST_REASON = 400
 
 
@@ -39,7 +42,12 @@ def turned(record: Held | None, wanted: VirtualHost, before: VirtualHost | None)
         return None if before == wanted else Held(policy=before)
     if record.refused and record.refused == policy_digest(wanted):
         return record
-    return None if wanted == record.policy else Held(policy=record.policy)
+    if wanted == record.policy:
+        return None
+    between = record.between
+    if before not in (None, wanted, record.policy, *between[-1:]) and not record.refused:
+        between = (*between, before)[-MOST_BETWEEN:]  # type: ignore[assignment]  # `before` is none of the above
+    return Held(policy=record.policy, between=between)
 
 
 def held_plan(wanted: HostPlan, claims: Sequence[Claim], record: Held) -> HostPlan:
@@ -48,7 +56,7 @@ def held_plan(wanted: HostPlan, claims: Sequence[Claim], record: Held) -> HostPl
     for service_id, problem in _refusals(wanted.virtual_host, claims, record).items():
         conflicts[service_id] = (*conflicts.get(service_id, ()), problem)
     if record.policy == wanted.virtual_host:
-        # Others serve it: then it is the last accepted one itself.
+        # It is the last accepted one itself: others serve it, or it did with other endpoints.
         return msgspec.structs.replace(wanted, conflicts=conflicts)
     names = tuple(claim.service for claim in sorted(claims, key=lambda c: c.age))
     policy = record.policy or unserved(wanted.virtual_host.host, names)
@@ -112,7 +120,7 @@ def _problem(
     severity: Severity = "warning" if shared else "error"
     host = "the default backend" if wanted.host == DEFAULT_HOST else wanted.host
     if shared:
-        meanwhile = "the other proxies serve it"
+        meanwhile = "the same was accepted before, so it stays in force wherever it is"
     elif record.policy is None:
         meanwhile = "no configuration of it was accepted before, so it answers 503"
     else:
