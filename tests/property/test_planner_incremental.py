@@ -83,19 +83,26 @@ routed = st.builds(
     redirects=st.sampled_from(["", "", "a.com,https://x.com"]),
 )
 """Services that are routed, often to the same host."""
-said = st.tuples(st.sampled_from(["refuse", "refuse", "take", "other"]), st.integers(0, 3))
-"""A proxy refuses what is wanted of the host of this number, or something else, or nothing."""
+said = st.tuples(st.sampled_from(["refuse", "refuse", "take", "other", "mended"]), st.integers(0, 3))
+"""A proxy refuses what is wanted of the host of this number, or something else, or nothing; or begins anew."""
 
 
 def says(plan: ClusterPlan, seq: int, kind: str, number: int) -> list[Outcome]:
     """What two proxies report at a version, of which the first may refuse something."""
     hosts = sorted(plan.policies)
-    asked = plan._asked(hosts[number % len(hosts)]) if hosts else None
     version = Version(generation="g", seq=seq, nonce=f"n{seq}")
-    refused = {"refuse": policy_digest(asked.policy), "other": "of an older policy"}.get(kind) if asked else None
-    rejections = (HostRejection(host=asked.policy.host, reason="no", refused=refused),) if asked and refused else ()
+    rejections: tuple[HostRejection, ...] = ()
+    if hosts and kind in ("refuse", "other"):
+        host = hosts[number % len(hosts)]
+        asked = plan._asked(host)
+        assert asked is not None
+        refused = policy_digest(asked.policy) if kind == "refuse" else "of an older policy"
+        between = [policy_digest(p) for r in plan.holds.records.values() for p in r.between]
+        kept = between[number % len(between)] if between else ""
+        rejections = (HostRejection(host=host, reason="no", refused=refused, kept=kept),)
+    run = "second" if kind == "mended" else "first"
     return [
-        Outcome(proxy="p1", extension="nginx", version=version, rejections=rejections),
+        Outcome(proxy="p1", extension="nginx", version=version, rejections=rejections, run=run),
         Outcome(proxy="p2", extension="nginx", version=version),
     ]
 
