@@ -19,7 +19,7 @@ from interlock.model.problem import Problem
 from interlock.model.routing import VirtualHost
 from interlock.model.swarm import Service
 from interlock.wire import codec
-from interlock.wire.fields import policy_digest
+from interlock.wire.fields import policy_digest, service_bytes
 from support.bus_servers import Server
 from support.planner_lab import Pen, always, eventually, planner, process
 from support.swarm_values import LB, service, task
@@ -109,6 +109,7 @@ def test_a_refused_policy_is_replaced_and_its_owner_is_told(server: Server, pen:
         (problem,) = problems(pen, moved)
         assert (problem.code, problem.severity, problem.key) == ("refused", "error", LB + "context_root")
         assert REASON in problem.reason
+        assert [policy.routes[0].path for policy in policies_since(pen, "0-0")] == ["/a", "/b", "/a"]
         labels = {"region": "r", "cluster": "east", "code": "refused", "severity": "error"}
         gauge = "interlock_planner_problems"
         eventually(lambda: running.metrics.registry.get_sample_value(gauge, labels) == 1)
@@ -199,6 +200,24 @@ def test_holds_outlive_a_flush_of_the_bus_in_the_planners_memory(
         pen.listing(moved, BLOG)
         eventually(lambda: paths(pen) == ["/a"] and problems(pen, moved))
         assert HeldPolicies(bus, pen.cluster).read() == {"shop.com": record}
+
+
+def test_a_listing_in_its_middle_ends_no_hold(server: Server, bus: Bus, pen: Pen, proxies: Proxies) -> None:
+    """Services that are not all there say nothing of what a host's services want."""
+    with planner(server.url):
+        moved = hold(pen, proxies)
+        last = bus.command("XREVRANGE", keys.plan(pen.cluster).log, "+", "-", "COUNT", 1)[0][0].decode()
+        bus.command("DEL", pen.partition.state, pen.partition.log)
+        marks = ["@gen", "g2", "@seq", "1", "@nonce", "n2", "@log", "0-0", "@off", "0"]
+        bus.command("HSET", pen.partition.state, BLOG.id, service_bytes(BLOG), *marks)
+        always(lambda: paths(pen) == ["/a"], 0.8)
+        Pen(bus, pen.cluster).listing(moved, BLOG)
+        pen.writer.read()
+        eventually(lambda: pen.snapshot().origin == pen.writer.read().version)
+        assert paths(pen) == ["/a"]
+        assert problems(pen, moved)
+        assert {route.path for policy in policies_since(pen, last) for route in policy.routes} <= {"/a"}
+        assert HeldPolicies(bus, pen.cluster).read()["shop.com"].refused
 
 
 def test_a_user_that_an_older_version_made_plans_on(server: Server, bus: Bus, pen: Pen) -> None:
