@@ -15,12 +15,14 @@ from interlock.bus.cli import main
 from interlock.bus.connection import Bus
 from interlock.bus.env import RegionEnv
 from interlock.bus.follower import Follower
+from interlock.bus.held import HeldPolicies
 from interlock.bus.lease import Lease
-from interlock.bus.outcomes import Outcomes
+from interlock.bus.outcomes import OutcomeNews, Outcomes
 from interlock.bus.registry import Registry
 from interlock.bus.state import Retention, StateWriter
 from interlock.errors import BusError, BusUnavailable, InterlockError
 from interlock.inspection import view
+from interlock.model.held import Held
 from interlock.model.names import Cluster
 from interlock.model.outcome import Outcome
 from interlock.model.version import Token
@@ -163,6 +165,15 @@ def plan(bus: Bus, admin: Bus) -> None:
     _follow(bus, admin, keys.services(EAST))
     _lease(bus, admin, keys.cluster_lease(EAST))
     _state(bus, admin, keys.plan(EAST))
+    # What proxies say, and what is held for it.
+    news = OutcomeNews(bus)
+    news.poll([EAST])
+    Outcomes(admin).publish(EAST, Outcome(proxy="p1", extension="nginx"))
+    assert [o.proxy for o in news.poll([EAST]).get(EAST, ())] == ["p1"]
+    held = HeldPolicies(bus, EAST)
+    held.write({"a.com": Held(), "b.com": Held()}, TOKEN)
+    held.write({"a.com": None}, TOKEN)
+    assert held.read() == {"b.com": Held()}
 
 
 def serve(bus: Bus, admin: Bus) -> None:
@@ -252,7 +263,10 @@ REFUSED: list[tuple[str, tuple[str, ...]]] = [
     ("planner", _run(keys.env(REGION))),
     ("planner", _run(keys.region_lease(REGION, "watcher"))),
     ("planner", ("HSET", keys.CLUSTERS, "a", "b")),
-    ("planner", ("HGETALL", keys.outcomes(EAST))),
+    ("planner", ("HSET", keys.outcomes(EAST), "a", "b")),
+    ("planner", ("XTRIM", f"{keys.outcomes(EAST)}:log", "MAXLEN", "0")),
+    *((user, ("HGETALL", keys.held(EAST))) for user in ("watcher", "proxy-east", "operator")),
+    ("proxy-east", ("HSET", keys.held(EAST), "a", "b")),
     *(("operator", _run(name)) for name in (keys.CLUSTERS, keys.env(REGION), keys.plan(EAST).state)),
     *(("operator", ("HSET", name, "a", "b")) for name in (keys.CLUSTERS, keys.outcomes(EAST), keys.env(REGION))),
     ("operator", ("DEL", keys.CLUSTERS)),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interlock.model.held import Held
+from interlock.model.outcome import HostRejection, Outcome
 from interlock.model.swarm import Network, Service, ServicePort, Task
-from interlock.wire.fields import delta_fields, plan_fields
+from interlock.model.version import Version
+from interlock.wire.fields import delta_fields, plan_fields, policy_digest
 from interlock_planner.plan import ClusterPlan, scratch
 from support.swarm_values import service, task
 
@@ -94,6 +99,85 @@ def some_service(service_id: str) -> st.SearchStrategy[Service]:
         st.booleans(),
         labels,
     )
+
+
+routed = st.builds(
+    service,
+    st.sampled_from(["one", "two", "three"]),
+    tasks.map(tuple).map(lambda found: found[0] if found else task("t9")),
+    service_id=st.sampled_from(["s1", "s2", "s3"]),
+    created=st.sampled_from(["2024-05-01T10:00:00Z", "2024-05-02T10:00:00Z"]),
+    hosts=st.sampled_from(["a.com", "b.com", "a.com,b.com"]),
+    context_root=st.sampled_from(["/", "/app", "/b"]),
+    ip_hash=st.sampled_from(["true", "false"]),
+    redirects=st.sampled_from(["", "", "a.com,https://x.com"]),
+)
+"""Services that are routed, often to the same host."""
+said = st.tuples(st.sampled_from(["refuse", "refuse", "take", "other", "mended"]), st.integers(0, 3))
+"""A proxy refuses what is wanted of the host of this number, or something else, or nothing; or begins anew."""
+
+
+def says(plan: ClusterPlan, seq: int, kind: str, number: int) -> list[Outcome]:
+    """What two proxies report at a version, of which the first may refuse something."""
+    hosts = sorted(plan.policies)
+    version = Version(generation="g", seq=seq, nonce=f"n{seq}")
+    rejections: tuple[HostRejection, ...] = ()
+    if hosts and kind in ("refuse", "other"):
+        host = hosts[number % len(hosts)]
+        asked = plan._asked(host)
+        assert asked is not None
+        refused = policy_digest(asked.policy) if kind == "refuse" else "of an older policy"
+        between = [policy_digest(p) for r in plan.holds.records.values() for p in r.between]
+        kept = between[number % len(between)] if between else ""
+        rejections = (HostRejection(host=host, reason="no", refused=refused, kept=kept),)
+    run = "second" if kind == "mended" else "first"
+    return [
+        Outcome(proxy="p1", extension="nginx", version=version, rejections=rejections, run=run),
+        Outcome(proxy="p2", extension="nginx", version=version),
+    ]
+
+
+@given(st.lists(routed | st.sampled_from(["s1", "s2", "s3"]) | said, max_size=16), st.data())
+def test_incremental_equals_scratch_also_while_policies_are_held(
+    steps: list[Service | str | tuple[str, int]], data: st.DataObject
+) -> None:
+    plan = ClusterPlan()
+    plan.follow({}, {})
+    left: dict[str, Service] = {}
+    published: dict[str, bytes] = {}
+    stored: dict[str, Held] = {}
+    for seq, step in enumerate(steps):
+        if isinstance(step, tuple):
+            delta = plan.judge(says(plan, seq, *step), float(seq))
+        elif isinstance(step, str):
+            delta = plan.apply({step: None})
+            left.pop(step, None)
+        else:
+            delta = plan.apply({step.id: step})
+            left[step.id] = step
+        plan.holds.published(Version(generation="g", seq=seq, nonce=f"n{seq}"), whole=data.draw(st.booleans()))
+        for field, value in delta_fields(delta).items():
+            assert published.get(field) != value, "a delta holds what does not differ"
+            published = {f: v for f, v in {**published, field: value}.items() if v is not None}
+        for host, record in plan.holds.changed.items():
+            stored = {h: r for h, r in {**stored, host: record}.items() if r is not None}
+        plan.holds.stored()
+        expected = scratch(data.draw(st.permutations(list(left.values()))), plan.holds.records)
+        assert plan.plan == expected
+        assert published == plan_fields(expected)
+        assert stored == plan.holds.kept
+        assert +Counter(plan.problem_kinds) == Counter(
+            (problem.code, problem.severity) for found in expected.problems.values() for problem in found
+        )
+        # Who takes over knows it all from what is on the bus.
+        other = ClusterPlan()
+        other.apply(left)
+        other.follow(plan.policies, stored)
+        assert other.plan == expected
+        assert other.holds.kept == stored
+        # Held is policy, never addresses: every address is one that its service has now.
+        claimed = {e for claim in map(plan.claim, left) if claim for e in claim.endpoints}
+        assert {e for upstream in expected.upstreams.values() for e in upstream.endpoints} <= claimed
 
 
 @given(st.lists(changes(), max_size=8), st.data())

@@ -25,7 +25,7 @@ from support.nginx_lab import Answer, Backend, ask, free_port, open_nginx
 NEIGHBOUR = "neighbour.test"
 _NETWORK = Network(id="n1", name="web", vip="127.0.0.1")
 _IN_HOST = {"listen", "server_name", "if", "location", "return", "set", "proxy_pass", "default_type", "access_log"}
-_IN_HOST |= {"add_header", "stub_status"}
+_IN_HOST |= {"add_header", "stub_status", "proxy_http_version"}
 _IN_UPSTREAM = {"zone", "server", "hash", "ip_hash", "keepalive", "keepalive_timeout"}
 
 

@@ -48,16 +48,25 @@ def with_planner_metrics() -> tuple[str, ...]:
 
 def planner_counters(pipeline: Pipeline) -> Counter[str]:
     """The planner's own counters by name, without prefix and `_total`; needs `with_planner_metrics`."""
-    address = pipeline.installation.shape.planner[1]
-    with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
-        families = list(text_string_to_metric_families(answer.read().decode()))
     return Counter(
         {
             family.name.removeprefix(PLANNER): int(family.samples[0].value)
-            for family in families
+            for family in _planner_metrics(pipeline)
             if family.type == "counter" and family.name.startswith(PLANNER)
         }
     )
+
+
+def planner_problems(pipeline: Pipeline) -> dict[tuple[str, str], int]:
+    """How many problems the planner's metrics show, by code and severity; needs `with_planner_metrics`."""
+    [family] = (f for f in _planner_metrics(pipeline) if f.name == PLANNER + "problems")
+    return {(s.labels["code"], s.labels["severity"]): int(s.value) for s in family.samples}
+
+
+def _planner_metrics(pipeline: Pipeline) -> list[Any]:
+    address = pipeline.installation.shape.planner[1]
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
+        return list(text_string_to_metric_families(answer.read().decode()))
 
 
 def worker_counters(pipeline: Pipeline, worker: int = 0) -> Counter[str]:

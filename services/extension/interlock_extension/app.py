@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import secrets
 from pathlib import Path
 
 import msgspec
@@ -91,7 +92,12 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
     herald = Herald(
         bus,
         options.cluster,
-        Outcome(proxy=options.proxy_id, extension=options.extension, address=", ".join(options.listen)),
+        Outcome(
+            proxy=options.proxy_id,
+            extension=options.extension,
+            address=", ".join(options.listen),
+            run=secrets.token_urlsafe(6),
+        ),
     )
     lifecycle.on_close("outcome", herald.farewell)
     prober = Prober()

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from interlock.model.routing import DEFAULT_HOST, Endpoint, PlanDelta, Upstream, VirtualHost
+from interlock.model.routing import DEFAULT_HOST, Endpoint, PlanDelta, Upstream, VirtualHost, unserved
 from interlock_extension.admission import Key, choose, key_of
 from interlock_extension.port import HostView
 
@@ -170,7 +170,8 @@ class Desired:
     def view(self, host: str) -> HostView | None:
         """The host as it is to be served now, 503 where no endpoint is; None when nobody claims it.
 
-        Where the proxy refused the policy, the last accepted one stays, but its endpoints follow the live tasks.
+        Where the proxy refused the policy, the last accepted one stays, but its endpoints follow the live tasks; 503
+        where it never accepted one.
         """
         policy = self.hosts.get(host)
         if policy is None:
@@ -229,7 +230,8 @@ class Desired:
     def _held(self, host: str, wanted: VirtualHost) -> HostView | None:
         served = self.served.get(host)
         if served is None:
-            return None
+            # It stays its owner's: neither a wildcard nor the default answers in its place.
+            return self._chosen(unserved(host), {})
         live = self._live(wanted)
         upstreams = {u.name: self.upstreams.get(u.name) or _only(u, live) for u in served.upstreams}
         return self._chosen(served.host, upstreams)

@@ -15,6 +15,7 @@ from interlock.model.outcome import Drain, HostRejection, Outcome, Result, Unrea
 from interlock.model.routing import DEFAULT_HOST
 from interlock.model.version import Version
 from interlock.runtime.logging import get_logger
+from interlock.wire.fields import policy_digest
 from interlock.wire.trail import Trail
 from interlock_extension.change import Drafting
 from interlock_extension.confirm.desk import Desk
@@ -105,7 +106,15 @@ class Report:
     def _facts(self, before: Outcome) -> Outcome:
         served = self._desired.served
         rejections = tuple(
-            sorted(HostRejection(host=host, reason=r.reason) for host, r in self._desired.refused.items())
+            sorted(
+                HostRejection(
+                    host=host,
+                    reason=r.reason,
+                    refused=policy_digest(r.policy),
+                    kept=policy_digest(served[host].host) if host in served else "",
+                )
+                for host, r in self._desired.refused.items()
+            )
         )
         self._meters.state(self._desired, self._intake, self._ledger.endpoints, self.gauges)
         return msgspec.structs.replace(

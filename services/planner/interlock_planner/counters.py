@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from interlock.model.names import Cluster
 from interlock.runtime.metrics import Metrics
 
@@ -21,13 +23,25 @@ class Counters:
         self._problems = metrics.gauge(
             "services_with_problems", "Services of a cluster that have problems", ["region", "cluster"]
         )
-        self._shown: set[Cluster] = set()
+        self._kinds = metrics.gauge(
+            "problems", "Problems of a cluster's services", ["region", "cluster", "code", "severity"]
+        )
+        self._shown: dict[Cluster, set[tuple[str, str]]] = {}
 
-    def problems(self, cluster: Cluster, services: int | None) -> None:
-        """How many services of this cluster have problems; None when it is no longer ours to say."""
-        if services is not None:
-            self._problems.labels(cluster.region, cluster.name).set(services)
-            self._shown.add(cluster)
-        elif cluster in self._shown:
-            self._problems.remove(cluster.region, cluster.name)
-            self._shown.discard(cluster)
+    def problems(self, cluster: Cluster, services: int, kinds: Mapping[tuple[str, str], int]) -> None:
+        """How many services of this cluster have problems; how many problems there are, by code and severity."""
+        self._problems.labels(cluster.region, cluster.name).set(services)
+        shown = self._shown.setdefault(cluster, set())
+        # A kind that there was is shown as none: what vanishes is no end to whoever alerts on it.
+        for code, severity in shown | kinds.keys():
+            count = kinds.get((code, severity), 0)
+            self._kinds.labels(cluster.region, cluster.name, code, severity).set(count)
+        shown |= kinds.keys()
+
+    def no_longer(self, cluster: Cluster) -> None:
+        """Another planner says what is wrong in this cluster now."""
+        if cluster not in self._shown:
+            return
+        self._problems.remove(cluster.region, cluster.name)
+        for code, severity in self._shown.pop(cluster):
+            self._kinds.remove(cluster.region, cluster.name, code, severity)

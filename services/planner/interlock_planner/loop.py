@@ -16,6 +16,7 @@ from collections.abc import Callable
 from interlock.bus.connection import Bus
 from interlock.bus.follower import Follower, Update
 from interlock.bus.lease import LeaseKeeper
+from interlock.bus.outcomes import OutcomeNews
 from interlock.bus.registry import Registry
 from interlock.errors import BusError, Fenced
 from interlock.model.names import Cluster
@@ -30,6 +31,9 @@ DISCOVER = 0.25
 
 VERIFY = 2.0
 """Seconds in which every plan is looked at once: is it still the one that was published?"""
+
+LISTEN = 0.25
+"""Seconds between two looks at what proxies say."""
 
 _POLL = 0.1
 _RETRY = 0.2
@@ -58,13 +62,14 @@ class PlannerLoop:
         self._log = get_logger(service="planner")
         self._registry = Registry(bus)
         self._follower = Follower(bus)
+        self._news = OutcomeNews(bus)
         self._terms: queue.SimpleQueue[tuple[str, Token | None]] = queue.SimpleQueue()
         self._keeper = LeaseKeeper(bus, name, lambda key, token: self._terms.put((key, token)))
         self._clusters: dict[Cluster, ClusterPlanner] = {}
         self._by_lease: dict[str, ClusterPlanner] = {}
         self._starting: set[Cluster] = set()
         self._owned: set[Cluster] = set()
-        self._discovered = float("-inf")
+        self._discovered = self._listened = float("-inf")
         self._owing: set[Cluster] = set()
         self._unverified: list[Cluster] = []
         self._verified = 0.0
@@ -112,6 +117,9 @@ class PlannerLoop:
         for partition, update in self._follower.poll(_POLL) if self._owned else ():
             updates.setdefault(partition.cluster, []).append(update)
         self._take(updates)
+        # Also where proxies cannot be heard, what is planned goes to them.
+        self._publish()
+        self._listen(now)
         self._publish()
         self._verify(now)
 
@@ -167,6 +175,7 @@ class PlannerLoop:
         self._starting.discard(planner.cluster)
         self._owing.discard(planner.cluster)
         self._follower.drop(planner.services)
+        self._news.forget(planner.cluster)
         if planner.cluster in self._owned:
             self._owned.discard(planner.cluster)
             planner.end()
@@ -192,6 +201,18 @@ class PlannerLoop:
                 self._owing.add(cluster)
         if failed is not None:
             raise failed
+
+    def _listen(self, now: float) -> None:
+        """Hear what the proxies of our clusters refuse, or accept."""
+        if now - self._listened < LISTEN:
+            return
+        self._listened = now
+        judging = [cluster for cluster in sorted(self._owned) if self._clusters[cluster].judges]
+        for cluster, outcomes in self._news.poll(judging).items():
+            planner = self._clusters[cluster]
+            planner.judge(outcomes)
+            if planner.owes:
+                self._owing.add(cluster)
 
     def _publish(self) -> None:
         failed: BusError | None = None

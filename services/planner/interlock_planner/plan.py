@@ -1,19 +1,25 @@
 """The plan of one service cluster, kept up to date at the cost of what changes. Pure: no I/O, no clock, no threads.
 
-`loop` feeds it the services that changed and publishes the delta. Invariant, property-tested: after any sequence of
-changes the plan equals `scratch` of the services that are left.
+`loop` feeds it the services that changed, and what proxies say, and publishes the delta. Invariant, property-tested:
+after any sequence of both, the plan equals `scratch` of the services that are left and of the holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeVar
 
+from interlock.model.held import Held
+from interlock.model.outcome import Outcome
 from interlock.model.problem import Problem
 from interlock.model.routing import Plan, PlanDelta, Upstream, VirtualHost
 from interlock.model.swarm import Service
+from interlock.wire.fields import policy_digest
+from interlock_planner.holds import Asked, Holds
 from interlock_planner.stages.claims import Claim, claim_of
+from interlock_planner.stages.holding import held_plan
 from interlock_planner.stages.hosts import HostPlan, plan_host
 
 V = TypeVar("V")
@@ -23,10 +29,12 @@ class ClusterPlan:
     """The services of one cluster and the plan that follows from them.
 
     Counters, ever growing: `services_parsed` (services whose labels and tasks were read), `hosts_planned` (virtual
-    hosts computed). Not for several threads.
+    hosts computed). `holds`: which hosts are held on an older policy; from `follow` on. Not for several threads.
     """
 
     def __init__(self) -> None:
+        self.holds = Holds()
+        self.following = False
         self.services_parsed = 0
         self.hosts_planned = 0
         self._services: dict[str, Service] = {}
@@ -38,6 +46,7 @@ class ClusterPlan:
         self._hosts: dict[str, VirtualHost] = {}
         self._upstreams: dict[str, Upstream] = {}
         self._problems: dict[str, tuple[Problem, ...]] = {}
+        self._kinds: Counter[tuple[str, str]] = Counter()
 
     def service(self, service_id: str) -> Service | None:
         """The service as it was last given."""
@@ -56,6 +65,41 @@ class ClusterPlan:
     def problem_count(self) -> int:
         """Services with problems."""
         return len(self._problems)
+
+    @property
+    def problem_kinds(self) -> Mapping[tuple[str, str], int]:
+        """How many problems there are, by code and severity; 0 for a kind that there was."""
+        return self._kinds
+
+    @property
+    def policies(self) -> dict[str, VirtualHost]:
+        """The policies of the present plan by host, as a copy."""
+        return dict(self._hosts)
+
+    def follow(self, before: Mapping[str, VirtualHost], records: Mapping[str, Held]) -> PlanDelta:
+        """All services are there: from now on tell accepted policies from new ones.
+
+        `before`: the policies that were published last, by host; `records`: those that were held, or on trial.
+        """
+        self.following = True
+        self.holds.begin(records)
+        for host in records.keys() - self._hosts.keys():
+            self.holds.settle(host, None, None)
+        for host, policy in self._hosts.items():
+            if host not in records:
+                self.holds.settle(host, policy, before.get(host))
+        return self._planned(sorted(records.keys() & self._hosts.keys()), set(), before)
+
+    def judge(self, outcomes: Sequence[Outcome], now: float) -> PlanDelta:
+        """Hear what all live proxies say; returns what is different in the plan. `now`: Unix seconds."""
+        return self._planned(sorted(self.holds.judge(outcomes, self._asked, now)), set())
+
+    def _asked(self, host: str) -> Asked | None:
+        claimants = sorted(self._claimants.get(host, ()))
+        if not claimants:
+            return None
+        planned = plan_host(host, (self._claims[i] for i in claimants))
+        return Asked(policy=planned.virtual_host, services=tuple(claimants))
 
     def apply(
         self,
@@ -81,13 +125,28 @@ class ClusterPlan:
             self._refused[service_id] = reason
             if service_id in kept and service_id not in self._claims:
                 touched |= self._settle(service_id, kept[service_id])
+        return self._planned(sorted(touched), affected)
+
+    def _planned(
+        self,
+        touched: Iterable[str],
+        affected: set[str],
+        before: Mapping[str, VirtualHost] | None = None,
+    ) -> PlanDelta:
+        """Plan these hosts, and say what is wrong with these services and those of the hosts.
+
+        `before`: the policies that were published before, where that is not the present plan.
+        """
         hosts: dict[str, VirtualHost | None] = {}
         upstreams: dict[str, Upstream | None] = {}
-        for host in sorted(touched):
-            affected |= self._plan_host(host, hosts, upstreams)
+        published = self._hosts if before is None else before
+        for host in touched:
+            affected |= self._plan_host(host, published.get(host), hosts, upstreams)
         problems: dict[str, tuple[Problem, ...] | None] = {}
         for service_id in sorted(affected):
+            self._kinds.subtract(_kinds(self._problems.get(service_id, ())))
             _put(self._problems, problems, service_id, self._problems_of(service_id) or None)
+            self._kinds.update(_kinds(self._problems.get(service_id, ())))
         return PlanDelta(hosts=hosts, upstreams=upstreams, problems=problems)
 
     def _take(self, service_id: str, service: Service | None) -> set[str]:
@@ -120,12 +179,20 @@ class ClusterPlan:
         return hosts_before | hosts_now
 
     def _plan_host(
-        self, host: str, hosts: dict[str, VirtualHost | None], upstreams: dict[str, Upstream | None]
+        self,
+        host: str,
+        published: VirtualHost | None,
+        hosts: dict[str, VirtualHost | None],
+        upstreams: dict[str, Upstream | None],
     ) -> set[str]:
         """Plan one host, note what is different; returns the ids of services whose conflicts may be others now."""
         self.hosts_planned += 1
-        claimants = self._claimants[host]
-        planned = plan_host(host, (self._claims[i] for i in claimants)) if claimants else None
+        claims = [self._claims[i] for i in sorted(self._claimants[host])]
+        planned = plan_host(host, claims) if claims else None
+        if self.following:
+            record = self.holds.settle(host, planned.virtual_host if planned else None, published)
+            if planned and record:
+                planned = held_plan(planned, claims, record)
         if planned is None:
             del self._claimants[host]
         before = self._hosts.get(host)
@@ -173,8 +240,8 @@ class ClusterPlan:
         )
 
 
-def scratch(services: Iterable[Service]) -> Plan:
-    """The plan of these services with no history: what an incremental plan must equal."""
+def scratch(services: Iterable[Service], holds: Mapping[str, Held] = MappingProxyType({})) -> Plan:
+    """The plan of these services with no history but what is held: what an incremental plan must equal."""
     claims: dict[str, list[Claim]] = {}
     problems: dict[str, list[Problem]] = {}
     for service in services:
@@ -182,7 +249,7 @@ def scratch(services: Iterable[Service]) -> Plan:
         problems.setdefault(service.id, []).extend(own)
         for host in claim.hosts if claim else ():
             claims.setdefault(host, []).append(claim)  # type: ignore[arg-type]  # the loop is empty without a claim
-    planned = [plan_host(host, claims[host]) for host in sorted(claims)]
+    planned = [_on_hold(plan_host(host, claims[host]), claims[host], holds.get(host)) for host in sorted(claims)]
     for host_plan in planned:
         for service_id, conflicts in host_plan.conflicts.items():
             problems[service_id].extend(conflicts)
@@ -191,6 +258,16 @@ def scratch(services: Iterable[Service]) -> Plan:
         upstreams={upstream.name: upstream for p in planned for upstream in p.upstreams},
         problems={service_id: tuple(sorted(found)) for service_id, found in sorted(problems.items()) if found},
     )
+
+
+def _on_hold(wanted: HostPlan, claims: Sequence[Claim], record: Held | None) -> HostPlan:
+    if record is None or record.refused != policy_digest(wanted.virtual_host):
+        return wanted
+    return held_plan(wanted, claims, record)
+
+
+def _kinds(problems: Iterable[Problem]) -> Counter[tuple[str, str]]:
+    return Counter((problem.code, problem.severity) for problem in problems)
 
 
 def _put(state: dict[str, V], delta: dict[str, V | None], key: str, value: V | None) -> None:

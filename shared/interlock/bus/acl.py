@@ -1,7 +1,7 @@
 """The bus' users, for Redis 7 and Valkey: each role may do what its work takes, on its own keys, no more. Pure.
 
     watcher            writes the services of its region, its facts and its lease; adds to the registry of clusters
-    planner            reads services, writes plans and their leases
+    planner            reads services and outcomes, writes plans, held policies and its leases
     proxy, proxy-<c>   reads the plan of one service cluster, writes that cluster's outcomes
     operator           reads (`interlock status`, `routes`, `doctor`), writes nothing
 
@@ -118,13 +118,14 @@ def _watcher(region: str) -> User:
 
 def _planner(region: str) -> User:
     cluster = _any(region)
+    said = keys.outcomes(cluster)
     return User(
         name="planner",
         rules=(
-            *_read(keys.CLUSTERS),
+            *_read(keys.CLUSTERS, said, f"{said}:log"),
             *_followed(keys.services(cluster)),
             *_written(keys.plan(cluster)),
-            *_write(keys.cluster_lease(cluster)),
+            *_write(keys.cluster_lease(cluster), keys.held(cluster)),
             *_allow(_CONNECT, _SCRIPTS, _LEASE, _STATE, _FOLLOW, "hkeys"),
         ),
     )

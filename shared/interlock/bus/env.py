@@ -9,7 +9,7 @@ from interlock.bus.connection import Bus
 from interlock.bus.scripts import load
 from interlock.model.version import Token
 
-_set = load("env", roomy=True)
+_set = load("fields", roomy=True)
 
 
 class RegionEnv:

@@ -9,6 +9,8 @@
     il:{c}:lease            hash    the planner's lease: `owner`, `until` (ms, server time), `epoch`, `nonce`
     il:{c}:outcomes         hash    proxy → `<expires, ms>:` + frame `outcome`
     il:{c}:outcomes:log     stream  outcomes that said something new
+    il:{c}:held             hash    host → frame `held`: its last accepted policy, while a newer one is on trial or
+                                    refused; written by the planner, under the plan's fence
     il:{<region>}:env       hash    what the watcher knows of Docker and of itself; `il:{<region>}:env:fence` as above
     il:{<region>}:lease:<role>  hash  as the cluster's lease
 
@@ -68,6 +70,11 @@ def region_lease(region: str, role: str) -> str:
 
 def outcomes(cluster: Cluster) -> str:
     return f"il:{{{cluster}}}:outcomes"
+
+
+def held(cluster: Cluster) -> str:
+    """The policies that the cluster's planner holds, or will hold should a newer one be refused."""
+    return f"il:{{{cluster}}}:held"
 
 
 def env(region: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from interlock.bus import keys
 from interlock.bus.connection import Bus
 from interlock.bus.scripts import load
@@ -58,3 +60,40 @@ class Outcomes:
             except WireError:
                 continue
         return sorted(found, key=lambda outcome: outcome.proxy)
+
+
+class OutcomeNews:
+    """Tells which clusters' proxies have said something new, at one round trip for all. For one thread."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._outcomes = Outcomes(bus)
+        self._newest: dict[Cluster, bytes] = {}
+
+    def poll(self, clusters: Iterable[Cluster]) -> dict[Cluster, list[Outcome]]:
+        """All live outcomes of those clusters with news since the last poll; of one that is new here, in any case.
+
+        Raises `BusUnavailable`; what was not told is told by the next poll.
+        """
+        asked = list(clusters)
+        found: dict[Cluster, list[Outcome]] = {}
+        commands = [
+            (
+                "XREVRANGE",
+                f"{keys.outcomes(c)}:log",
+                "+",
+                b"(" + self._newest[c] if c in self._newest else "-",
+                "COUNT",
+                1,
+            )
+            for c in asked
+        ]
+        for cluster, entries in zip(asked, self._bus.pipeline(commands) if asked else (), strict=True):
+            if entries or cluster not in self._newest:
+                found[cluster] = self._outcomes.live(cluster)
+                self._newest[cluster] = entries[0][0] if entries else b"0-0"
+        return found
+
+    def forget(self, cluster: Cluster) -> None:
+        """Its next poll begins anew."""
+        self._newest.pop(cluster, None)

@@ -30,7 +30,8 @@ def status_tables(view: StatusView) -> RenderableType:
     for cluster in view.clusters:
         for problem in cluster.problems:
             style = "red" if problem.severity == "error" else "yellow"
-            parts.append(Text(f"{problem.severity}  {problem} [{problem.code}]", style=style))
+            others = f" (concerns {', '.join(problem.concerned)})" if problem.concerned else ""
+            parts.append(Text(f"{problem.severity}  {problem}{others} [{problem.code}]", style=style))
         for proxy in cluster.proxies:
             parts += _proxy_says(proxy.outcome)
     return Group(*parts)

@@ -26,10 +26,18 @@ class Drain(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HostRejection(msgspec.Struct, frozen=True, kw_only=True, order=True):
-    """A virtual host whose new configuration the proxy refused; its last accepted one stays live."""
+    """A virtual host whose new configuration the proxy refused; its last accepted one stays live.
+
+    `refused`: the digest (`interlock.wire.fields.policy_digest`) of the policy that it refused, so that a rejection
+    never speaks of a newer one; empty where an older worker says it, which then holds nothing for others. `kept`: that
+    of the policy which it serves instead, empty for none. A proxy names policies, and brings none: it is the planner
+    that knows them.
+    """
 
     host: str
     reason: str
+    refused: str = ""
+    kept: str = ""
 
 
 class Denied(msgspec.Struct, frozen=True, kw_only=True, order=True):
@@ -68,7 +76,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     Times in Unix seconds. `version` is the plan version that it serves, None before the first. `stale_since`: since
     when the worker could not reach the bus or the plan was not complete; None while it is fresh.
     `denied`: the first of them, all are in the counter `endpoints_denied`. `unreachable`: one for each service.
-    `hops`: times of the last change, see `interlock.wire.trail`.
+    `hops`: times of the last change, see `interlock.wire.trail`. `run`: names the worker's process; empty where an
+    older worker says it.
     """
 
     proxy: str
@@ -93,3 +102,4 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     counters: dict[str, float] = {}
     hops: dict[str, float] = {}
     cause: str = ""
+    run: str = ""

@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from interlock.model.names import upstream_name
 from interlock.model.problem import Problem
 
 DEFAULT_HOST = "_"
@@ -95,6 +96,11 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     routes: tuple[Route, ...] = ()
     redirect: HostRedirect | None = None
+
+
+def unserved(host: str, services: tuple[str, ...] = ()) -> VirtualHost:
+    """A host that is claimed and answers 503: its only route leads to an upstream that has no endpoint."""
+    return VirtualHost(host=host, routes=(Route(upstream=upstream_name(host), services=services),))
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ read is an error in the answer, never a removal: the caller keeps what it had fo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from hashlib import blake2s
 from typing import NamedTuple
 
 from interlock.errors import WireError
@@ -23,6 +24,11 @@ class Refused(NamedTuple):
 
     field: str
     error: WireError
+
+
+def policy_digest(policy: VirtualHost) -> str:
+    """Names a host's policy: the same policy, the same digest, wherever it is computed by the same version."""
+    return blake2s(codec.encode("host", policy), digest_size=16).hexdigest()
 
 
 def service_bytes(service: Service) -> bytes:

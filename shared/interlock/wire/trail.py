@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-CauseKind = Literal["event", "poll", "resync", "settle", "lease", "probe", "dns"]
+CauseKind = Literal["event", "poll", "resync", "settle", "lease", "probe", "dns", "refusal"]
 
 HOPS = ("docker", "seen", "published", "received", "planned", "applying", "effective")
 """The hops in order.

@@ -14,8 +14,9 @@ import pytest
 from interlock.bus import keys
 from interlock.errors import ConfigError
 from interlock.model.names import upstream_name
-from interlock.model.routing import Plan, Route, VirtualHost
+from interlock.model.routing import DEFAULT_HOST, Plan, Route, VirtualHost
 from interlock.runtime.lifecycle import Lifecycle
+from interlock.wire.fields import policy_digest
 from interlock.wire.trail import Trail
 from interlock_extension.app import start
 from interlock_extension.drains import NODE_PORT_BUDGET
@@ -241,6 +242,9 @@ def test_a_refused_host_harms_nobody(lab: WorkerLab, backend: Make) -> None:
     [rejection] = outcome.rejections
     assert rejection.host == A
     assert "duplicate location" in rejection.reason
+    # Exact, for the planner: which policy, and which one is served instead.
+    assert rejection.refused == policy_digest(bad.hosts[A])
+    assert rejection.kept == policy_digest(good.hosts[A])
     assert ask(lab.port, A).text.startswith("one")
     until(lambda: ask(lab.port, "c.example").text.startswith("two"), "the new host is served")
     # Held is policy, never addresses: the refused host's endpoints follow.
@@ -251,6 +255,22 @@ def test_a_refused_host_harms_nobody(lab: WorkerLab, backend: Make) -> None:
     # Mended, it is no longer held.
     lab.until_runs(lab.publish(Plan(hosts={**bad.hosts, A: good.hosts[A]}, upstreams=moved)))
     assert lab.outcome().rejections == ()
+
+
+@both
+def test_a_refused_new_host_answers_503_and_the_default_does_not(lab: WorkerLab, backend: Make) -> None:
+    one = backend("one")
+    lab.start()
+    good = plan_of({DEFAULT_HOST: (endpoint(one.port, "t1"),)})
+    lab.until_runs(lab.publish(good))
+    assert ask(lab.port, A).text.startswith("one")
+    new = plan_of({A: (endpoint(one.port, "t2"),)})
+    hosts = {**good.hosts, A: duplicate_routes(A)}
+    lab.until_runs(lab.publish(Plan(hosts=hosts, upstreams={**good.upstreams, **new.upstreams})))
+    assert status_of(lab.port, A) == 503
+    assert ask(lab.port, B).text.startswith("one")
+    [rejection] = lab.outcome().rejections
+    assert rejection.refused == policy_digest(hosts[A])
 
 
 def test_endpoints_that_are_refused_are_not_tried_for_ever(

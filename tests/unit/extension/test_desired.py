@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interlock.model.routing import VIP, Plan, PlanDelta, Upstream
+from interlock.model.routing import DEFAULT_HOST, VIP, Plan, PlanDelta, Upstream
 from interlock_extension.admission import key_of
 from interlock_extension.desired import Desired
 from interlock_extension.port import HostView
@@ -109,6 +109,18 @@ def test_a_refused_policy_keeps_the_last_accepted_one_but_follows_live_tasks() -
     # Its task goes: the address may be another's by now, so it is not kept.
     made.change(PlanDelta(upstreams={path.name: upstream("a", (endpoint(81, "new"),), "/app")}))
     assert endpoints(made.view("a")) == []
+
+
+def test_a_refused_policy_without_a_past_keeps_its_host_claimed() -> None:
+    made = desired("a")
+    made.refuse("a", "no")
+    view = made.view("a")
+    assert view is not None
+    assert [(route.path, view.usable) for route in view.host.routes] == [("/", False)]
+    # The catch-all answers 503 by itself.
+    made = desired(DEFAULT_HOST)
+    made.refuse(DEFAULT_HOST, "no")
+    assert made.view(DEFAULT_HOST) is None
 
 
 def test_a_refused_policy_is_tried_again_only_when_it_changes() -> None:

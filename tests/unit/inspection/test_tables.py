@@ -52,6 +52,15 @@ def test_a_problem_is_shown_with_its_key_value_and_remedy() -> None:
     )  # fmt: skip
     text = shown(tables.status_tables(status(problems=(problem,))))
     assert "error  shop: com.docker.lb.port='http': not a port number. Give a number from 1 to 65535." in text
+    assert "concerns" not in text
+
+
+def test_a_problem_names_who_else_is_concerned() -> None:
+    problem = Problem(
+        service="shop", service_id="s1", key="nginx", value="", reason="refused", remedy="Mend it", code="refused",
+        concerned=("api", "blog"),
+    )  # fmt: skip
+    assert "Mend it (concerns api, blog)" in shown(tables.status_tables(status(problems=(problem,))))
 
 
 def test_a_proxy_says_what_it_runs_and_what_it_refused() -> None:

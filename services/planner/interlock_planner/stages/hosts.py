@@ -66,8 +66,12 @@ def _route(host: str, path: str, claims: Sequence[Claim]) -> Route:
 
 
 def _upstream(host: str, path: str, claims: Sequence[Claim]) -> Upstream:
-    endpoints = [endpoint for claim in claims for endpoint in claim.endpoints]
-    return Upstream(name=upstream_name(host, path), endpoints=tuple(sorted(endpoints, key=_order)))
+    return Upstream(name=upstream_name(host, path), endpoints=endpoints_of(claims))
+
+
+def endpoints_of(claims: Iterable[Claim]) -> tuple[Endpoint, ...]:
+    """What an upstream that these claims share has."""
+    return tuple(sorted((endpoint for claim in claims for endpoint in claim.endpoints), key=_order))
 
 
 def _order(endpoint: Endpoint) -> tuple[str, str, str]:

@@ -1,5 +1,5 @@
--- Sets fields of a region's facts, by the owner of the region only.
--- KEYS  1 env  2 fence
+-- Sets fields of a hash that has no log (a region's facts, a cluster's held policies), by its owner only.
+-- KEYS  1 hash  2 fence
 -- ARGV  1 epoch  2 token nonce  3.. field, value ('' = remove) …
 local refused = fenced(KEYS[2], ARGV[1], ARGV[2])
 if refused then return refused end
