@@ -68,7 +68,7 @@ class OutcomeNews:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._outcomes = Outcomes(bus)
-        self._newest: dict[Cluster, bytes] = {}
+        self._newest: dict[Cluster, object] = {}
 
     def poll(self, clusters: Iterable[Cluster]) -> dict[Cluster, list[Outcome]]:
         """All live outcomes of those clusters with news since the last poll; of one that is new here, in any case.
@@ -77,21 +77,13 @@ class OutcomeNews:
         """
         asked = list(clusters)
         found: dict[Cluster, list[Outcome]] = {}
-        commands = [
-            (
-                "XREVRANGE",
-                f"{keys.outcomes(c)}:log",
-                "+",
-                b"(" + self._newest[c] if c in self._newest else "-",
-                "COUNT",
-                1,
-            )
-            for c in asked
-        ]
+        # Whatever is newest and was not so before is news: after a flush or a failover ids may begin anew, or again.
+        commands = [("XREVRANGE", f"{keys.outcomes(c)}:log", "+", "-", "COUNT", 1) for c in asked]
         for cluster, entries in zip(asked, self._bus.pipeline(commands) if asked else (), strict=True):
-            if entries or cluster not in self._newest:
+            newest = entries[0] if entries else None
+            if cluster not in self._newest or (newest is not None and newest != self._newest[cluster]):
                 found[cluster] = self._outcomes.live(cluster)
-                self._newest[cluster] = entries[0][0] if entries else b"0-0"
+                self._newest[cluster] = newest
         return found
 
     def forget(self, cluster: Cluster) -> None:

@@ -290,7 +290,7 @@ def test_hide_info_headers(start: Start) -> None:
 @pytest.mark.parametrize(("written", "number"), [(3, 3), ("2", 2), ("auto", len(os.sched_getaffinity(0)))])
 def test_worker_processes(start: Start, written: object, number: int) -> None:
     proxy = start(WorkerProcesses=written)
-    assert len(proxy.workers()) == number
+    until(lambda: len(proxy.workers()) == number, "as many after the start")
     proxy.control.apply({}, "reload")
     until(lambda: len(proxy.workers()) == number, "as many after a reload")
 

@@ -192,7 +192,8 @@ def test_a_stream_on_which_nothing_comes_is_opened_anew_in_order(
     heard = next(event for event in events if event and event.type == "service")
     assert heard.action == "create"
     source.close()
-    assert list(events) == []
+    # What had come before is still told, and then it ends.
+    assert {event.type for event in events if event} <= {"service"}
 
 
 def test_no_hint_is_lost_between_the_look_and_its_reset(sim: SimulatorClient) -> None:
