@@ -55,6 +55,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     dns: str = ""
     proxy_options: dict[str, object] = {}
     option_places: dict[str, str] = {}
+    template: str = ""
 
 
 def run(options: Options) -> int:
@@ -78,17 +79,7 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
     take = pool.claim if options.shared_state else pool.own
     claim = take(options.state_dir, str(options.cluster))
     lifecycle.on_close("state", claim.close)
-    renderer, control = registry.load(options.extension).open(
-        Settings(
-            folder=claim.folder / options.extension,
-            listen=options.listen,
-            binary=options.binary,
-            proxy_id=options.proxy_id,
-            server_info=server_info(),
-            options=options.proxy_options,
-            places=options.option_places,
-        )
-    )
+    renderer, control = registry.load(options.extension).open(_settings(options, claim.folder))
     herald = Herald(
         bus,
         options.cluster,
@@ -138,6 +129,19 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
             why="--dns off" if options.dns else "the first name server here is not Docker's, 127.0.0.11; see --dns",
         )
     return worker
+
+
+def _settings(options: Options, folder: Path) -> Settings:
+    return Settings(
+        folder=folder / options.extension,
+        listen=options.listen,
+        binary=options.binary,
+        proxy_id=options.proxy_id,
+        server_info=server_info(),
+        options=options.proxy_options,
+        places=options.option_places,
+        template=options.template,
+    )
 
 
 def server_info() -> str:

@@ -14,6 +14,7 @@ from interlock.runtime.settings import Common, Duration, ServiceCommand, common_
 from interlock_extension import app
 from interlock_extension.delivery.files import default_folder
 from interlock_extension.told import grace_period, target_port, told_by
+from interlock_extension.told import template as own_template
 
 _EXAMPLES = """\b
 Examples:
@@ -87,6 +88,12 @@ good until it has read the plan. Killed hard, it leaves the proxy serving; stopp
     show_default="ProxyStopGracePeriod of the extension in config.toml, or 3s",
     help="Time that requests in flight have to finish when the proxy is stopped.",
 )
+@setting(
+    "--template",
+    metavar="PATH",
+    show_default="Template of the extension in config.toml, or /etc/docker/extension-template.conf where that is",
+    help="A Jinja template of your own for the proxy's configuration, see docs/templates.md.",
+)
 @setting("--keep-proxy", is_flag=True, help="Leave the proxy running when the worker is stopped.")
 @click.option(
     "--option",
@@ -111,6 +118,7 @@ def main(
     keep_proxy: bool,
     shared_state: bool,
     stop_timeout: float | None,
+    template: str | None,
     options: tuple[str, ...],
 ) -> None:
     """Run a proxy of one service cluster: follow its plan, bring each change into effect without losing a request."""
@@ -135,6 +143,7 @@ def main(
                 dns=dns or "",
                 proxy_options=told.options,
                 option_places=told.places,
+                template=template or own_template(table),
             )
         )
     )

@@ -48,7 +48,8 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What an extension is told. `folder` is its own. `options`: the extension's, by Interlock's names.
 
-    `places`: where each of them was said, such as `config.toml:7: Extensions.default.Config.User`.
+    `places`: where each of them was said, such as `config.toml:7: Extensions.default.Config.User`. `template`: the
+    name of a user's own template, empty where none was named.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     server_info: str = ""
     options: dict[str, object] = {}
     places: dict[str, str] = {}
+    template: str = ""
 
 
 class Renderer(Protocol):

@@ -49,3 +49,9 @@ def grace_period(table: Extension | None) -> float:
     """Seconds that requests in flight have when a proxy is stopped, where the command line does not say."""
     entry = table.get("ProxyStopGracePeriod") if table else None
     return parse_duration(entry.value) if entry and isinstance(entry.value, str) else GRACE_PERIOD
+
+
+def template(table: Extension | None) -> str:
+    """The name of a user's own template; empty where none is named."""
+    entry = table.get("Template") if table else None
+    return entry.value.strip() if entry and isinstance(entry.value, str) else ""

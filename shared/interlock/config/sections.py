@@ -68,8 +68,8 @@ EXTENSION = Section(
             doc="Name of the extension's service."),
         Key(name="ServiceCluster", kind=text(), default='""',
             doc="The service cluster for which this table counts: that of a worker's `--cluster`."),
-        Key(name="Template", kind=text(), default="(built in)", effect="later",
-            doc="The Docker config that holds a template of one's own."),
+        Key(name="Template", kind=text(), default="(built in)",
+            doc="A Jinja template (docs/templates.md): a path, or the name of a Docker config that is mounted."),
         Key(name="Config", kind=table(), default="{}", doc="Options of the proxy, see below."),
     ),
 )  # fmt: skip

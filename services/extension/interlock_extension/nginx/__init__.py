@@ -12,7 +12,8 @@ from interlock_extension.nginx import processes
 from interlock_extension.nginx.config import read_config
 from interlock_extension.nginx.control import NginxControl
 from interlock_extension.nginx.generations import Bounds
-from interlock_extension.nginx.options import Places, announce_pid, fit, modules_for, try_raw_lines
+from interlock_extension.nginx.mounted import find
+from interlock_extension.nginx.options import Places, announce_pid, fit, modules_for, try_raw_lines, try_template
 from interlock_extension.nginx.place import worker_user
 from interlock_extension.nginx.render import Facts, NginxRenderer
 from interlock_extension.port import Control, Renderer, Settings
@@ -38,6 +39,7 @@ class NginxExtension:
             get_logger(service="extension", proxy="nginx").warning(
                 f"{part} is older than 1.27.4: {LOST}; {REMEDY}",
             )
+        template = find(settings.template)
         facts = Facts(
             listen=settings.listen,
             proxy_id=settings.proxy_id,
@@ -48,16 +50,17 @@ class NginxExtension:
             load_modules=modules_for(config, part, places),
         )
         try:
-            renderer = NginxRenderer(config, facts)
-            renderer.shared(0, 0, default=False)
+            NginxRenderer(config, facts).shared(0, 0, default=False)
         except ConfigRejected as error:
             raise ConfigError(f"nginx cannot be told so: {error}; correct the option") from error
+        renderer = NginxRenderer(config, facts, template)
         # Without that directive, an old worker closes its idle connections as soon as it is told to leave.
         grace = seconds(config.keepalive_min_timeout) if whole else 0.0
         bounds = Bounds(memory=processes.memory_limit() // 4)
         workers = int(config.worker_processes)
         control = NginxControl(part, settings.folder, renderer, workers=workers, grace=grace, bounds=bounds)
         try_raw_lines(config, facts, control, places)
+        try_template(config, facts, control, template)
         announce_pid(config, settings.folder, places)
         return renderer, control
 

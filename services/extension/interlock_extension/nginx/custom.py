@@ -6,7 +6,7 @@ docs/templates.md is what users read; `MODEL` is the version of the values that 
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable
 
 import jinja2
 import jinja2.sandbox
@@ -49,23 +49,22 @@ def check(template: Template) -> None:
         )
 
 
-class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
+def sandbox(loader: jinja2.BaseLoader, finalize: Callable[[object], object]) -> jinja2.Environment:
     """Where a user's template runs: it reads what it is given, and nothing else.
 
-    Values are written only where they have been through `quote` or `interpolate`, or are ours.
+    Values are written only where they have been through `quote` or `interpolate`, or are ours: see `finalize`.
     """
-
-    def __init__(self, loader: jinja2.BaseLoader, finalize: Any) -> None:
-        super().__init__(
-            loader=loader,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            keep_trailing_newline=True,
-            autoescape=False,  # HTML's escaping is not nginx's: `finalize` stands guard instead
-            finalize=finalize,
-        )
-        self.filters["quote"] = _quote
-        self.filters["interpolate"] = _interpolate
+    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # HTML's escaping is not nginx's: `finalize` stands guard instead
+        finalize=finalize,
+    )
+    environment.filters["quote"] = _quote
+    environment.filters["interpolate"] = _interpolate
+    return environment
 
 
 def _quote(value: object) -> escape.Token:
@@ -90,16 +89,18 @@ def rendered(template: Template, using: jinja2.Template, values: dict[str, objec
     try:
         return using.render(values)
     except ConfigRejected as error:
-        raise ConfigRejected(f"template {template.path}: {error} (write it with | quote or | interpolate)") from error
+        raise ConfigRejected(
+            f"template {template.path}{_line(error)}: {error}; use | quote or | interpolate"
+        ) from error
     except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, OverflowError) as error:
-        line = next((t for t in _lines(error)), "")
-        raise ConfigRejected(f"template {template.path}{line}: {type(error).__name__}: {error}") from error
+        raise ConfigRejected(f"template {template.path}{_line(error)}: {type(error).__name__}: {error}") from error
 
 
-def _lines(error: BaseException) -> list[str]:
-    trace, found = error.__traceback__, []
+def _line(error: BaseException) -> str:
+    """`:7` for the line of the user's template in which it happened; empty where it cannot be told."""
+    trace, found = error.__traceback__, ""
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == "<template>":
-            found.append(f":{trace.tb_lineno}")
+            found = f":{trace.tb_lineno}"
         trace = trace.tb_next
-    return found[::-1]
+    return found

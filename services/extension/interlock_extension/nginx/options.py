@@ -11,15 +11,17 @@ from pathlib import Path
 
 import msgspec
 
-from interlock.errors import ConfigError, ProxyUnavailable
+from interlock.errors import ConfigError, ConfigRejected, ProxyUnavailable
 from interlock.runtime.logging import get_logger
 from interlock.runtime.parts import Part
 from interlock_extension.nginx import limits
 from interlock_extension.nginx.config import NginxConfig
 from interlock_extension.nginx.control import NginxControl
+from interlock_extension.nginx.custom import Template
 from interlock_extension.nginx.pidlink import link_pid
 from interlock_extension.nginx.raw import blame, complaint, raw_lines, without_raw_lines
 from interlock_extension.nginx.render import Facts, NginxRenderer
+from interlock_extension.nginx.samples import SAMPLES
 
 _MODULES = re.compile(r"--modules-path=(\S+)")
 _STREAM = "ngx_stream_module.so"
@@ -84,6 +86,28 @@ def try_raw_lines(config: NginxConfig, facts: Facts, control: NginxControl, plac
         raise ConfigError(f"{', '.join(places[key] for key in given)}: nginx refuses: {complaint(refusal)}")
     item = f", item {culprit.item}" if culprit.item else ""
     raise ConfigError(f"{places[culprit.key]}{item} = {culprit.text!r}: nginx refuses: {complaint(refusal)}")
+
+
+def try_template(config: NginxConfig, facts: Facts, control: NginxControl, template: Template | None) -> None:
+    """Have nginx read aside what a user's template makes of a host of every kind. Raises `ConfigError`."""
+    if template is None:
+        return
+    mine, plain = NginxRenderer(config, facts, template), NginxRenderer(config, facts)
+    try:
+        mine.shared(1, 1, default=False)
+        refusal = control.refused({mine.file_of(view.host.host): mine.host(view) for view in SAMPLES}, mine)
+        if refusal is None:
+            return
+        plainly = {plain.file_of(view.host.host): plain.host(view) for view in SAMPLES}
+        # What nginx refuses without it too is not its fault.
+        if control.refused(plainly, plain) is not None:
+            return
+    except ConfigRejected as error:
+        raise ConfigError(f"{error}; correct the template (docs/templates.md)") from error
+    except ProxyUnavailable as error:
+        get_logger(service="extension", proxy="nginx").warning(f"the template could not be tried: {error}")
+        return
+    raise ConfigError(f"template {template.path}: nginx refuses what it makes: {refusal.said}; correct the template")
 
 
 def announce_pid(config: NginxConfig, folder: Path, places: Places) -> None:

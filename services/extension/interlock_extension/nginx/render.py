@@ -15,8 +15,9 @@ import msgspec
 from interlock.config.kinds import size
 from interlock.errors import ConfigRejected
 from interlock.model.routing import DEFAULT_HOST, PassiveChecks, Route, Upstream, VirtualHost
-from interlock_extension.nginx import escape, raw
+from interlock_extension.nginx import custom, escape, raw
 from interlock_extension.nginx.config import NginxConfig
+from interlock_extension.nginx.custom import Template
 from interlock_extension.nginx.escape import Token
 from interlock_extension.port import HostView
 
@@ -28,6 +29,9 @@ GENERATION = "generation.conf"
 WORKPLACE = "workplace.conf"
 OUTDATED = "outdated"
 """A file of this name in their working directory tells workers to hand their requests over."""
+
+MAIN_TEMPLATE = "nginx.conf.j2"
+HOST_TEMPLATE = "host.conf.j2"
 
 STATUS_PATH = "/nginx_status"
 
@@ -56,26 +60,25 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 class NginxRenderer:
     """Renders for one nginx. The same values give the same bytes."""
 
-    def __init__(self, config: NginxConfig, facts: Facts) -> None:
+    def __init__(self, config: NginxConfig, facts: Facts, template: Template | None = None) -> None:
         self._config = config
         self._facts = facts
         self._raw = raw.raw_files(config)
-        environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("interlock_extension.nginx"),
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            keep_trailing_newline=True,
-            autoescape=False,  # noqa: S701  # HTML's escaping is not nginx's: `_only_tokens` stands guard instead
-            finalize=_only_tokens,
+        loader = jinja2.PackageLoader("interlock_extension.nginx")
+        environment = custom.sandbox(loader, _only_tokens) if template else _own(loader)
+        self._template = template
+        self._main, self._host = (
+            (custom.compiled(environment, template),) * 2
+            if template
+            else (environment.get_template(MAIN_TEMPLATE), environment.get_template(HOST_TEMPLATE))
         )
-        self._main = environment.get_template("nginx.conf.j2")
-        self._host = environment.get_template("host.conf.j2")
         self._generation = environment.get_template("generation.conf.j2")
         self._workplace = environment.get_template("workplace.conf.j2")
-        source, _, _ = jinja2.PackageLoader("interlock_extension.nginx").get_source(environment, "503.html")
+        source, _, _ = loader.get_source(environment, "503.html")
         # One line, since a literal takes no control characters.
         self._page = escape.interpolated(" ".join(source.split("\n")).strip())
         self._fixed: dict[str, object] = {
+            "model": custom.MODEL,
             "config": config,
             "listen": [listen(port) for port in facts.listen],
             "handover": Token(HANDOVER_SOCKET),
@@ -95,9 +98,13 @@ class NginxRenderer:
         """The upstreams and the server of one virtual host. Raises `ConfigRejected` that names it."""
         name = view.host.host
         try:
-            return self._host.render(self._fixed, **self._host_values(view)).encode()
+            return self._rendered(self._host, self._host_values(view)).encode()
         except ConfigRejected as error:
             raise ConfigRejected(f"host {name}: {error}", culprit=name) from error
+
+    def _rendered(self, using: jinja2.Template, values: dict[str, object]) -> str:
+        together = {**self._fixed, **values}
+        return custom.rendered(self._template, using, together) if self._template else using.render(together)
 
     def _host_values(self, view: HostView) -> dict[str, object]:
         name, is_default = view.host.host, view.host.host == DEFAULT_HOST
@@ -107,12 +114,15 @@ class NginxRenderer:
         own_status = any(route["path"] == STATUS_PATH for route in routes)
         target = view.host.redirect.target if view.host.redirect else ""
         return {
+            "part": "host",
+            "base": HOST_TEMPLATE,
+            "host": name,
             "upstreams": list(served.values()),
             "redirect": escape.redirect(target) if target else Token(""),
             "server_name": Token("_") if is_default else escape.server_name(name),
             "default_server": Token(" default_server" if is_default else ""),
             "routes": routes,
-            "whole": any(route["folder"] == '"/"' for route in routes),
+            "whole": any(not route["path"] for route in routes),
             "status_page": Token("") if own_status else self._status_page(),
         }
 
@@ -153,35 +163,37 @@ class NginxRenderer:
     def _render_main(self, hosts: int, longest: int, *, default: bool, scratch: bool) -> bytes:
         config = self._config
         access = f"{escape.interpolated(config.access_log_path)} {config.log_format}"
-        main = self._main.render(
-            self._fixed,
-            user=Token(" ".join(escape.quoted(word) for word in self._facts.user or ())),
-            error_log=Token("stderr") if scratch else escape.quoted(config.error_log_path),
-            refusals=Token("") if scratch else Token(REFUSALS),
-            access_log=Token("off") if scratch or config.access_log_path == "off" else Token(access),
-            dollar=Token(escape.DOLLAR),
-            bucket_size=max(config.server_names_hash_bucket_size, bucket_size(longest)),
-            hash_size=hash_size(hosts),
-            keepalive_timeout=escape.duration(config.keepalive_timeout),
-            keepalive_min_timeout=self._keepalive_min_timeout(),
-            client_max_body_size=escape.size(config.client_max_body_size),
-            client_body_buffer_size=escape.size(config.client_body_buffer_size),
-            client_header_buffer_size=escape.size(config.client_header_buffer_size),
-            large_client_header_buffers=escape.sizes(config.large_client_header_buffers),
-            client_body_timeout=escape.duration(config.client_body_timeout),
-            connect_timeout=escape.duration(config.connect_timeout),
-            http_version=escape.http_version(config.http_version),
+        values: dict[str, object] = {
+            "part": "main",
+            "base": MAIN_TEMPLATE,
+            "user": Token(" ".join(escape.quoted(word) for word in self._facts.user or ())),
+            "error_log": Token("stderr") if scratch else escape.quoted(config.error_log_path),
+            "refusals": Token("") if scratch else Token(REFUSALS),
+            "access_log": Token("off") if scratch or config.access_log_path == "off" else Token(access),
+            "dollar": Token(escape.DOLLAR),
+            "bucket_size": max(config.server_names_hash_bucket_size, bucket_size(longest)),
+            "hash_size": hash_size(hosts),
+            "keepalive_timeout": escape.duration(config.keepalive_timeout),
+            "keepalive_min_timeout": self._keepalive_min_timeout(),
+            "client_max_body_size": escape.size(config.client_max_body_size),
+            "client_body_buffer_size": escape.size(config.client_body_buffer_size),
+            "client_header_buffer_size": escape.size(config.client_header_buffer_size),
+            "large_client_header_buffers": escape.sizes(config.large_client_header_buffers),
+            "client_body_timeout": escape.duration(config.client_body_timeout),
+            "connect_timeout": escape.duration(config.connect_timeout),
+            "http_version": escape.http_version(config.http_version),
             # nginx wants no buffer smaller than a connection's pool.
-            connection_pool_size=min(_POOL, size(config.large_client_header_buffers.split()[-1]) // 1024),
-            load_modules=[escape.quoted(path) for path in self._facts.load_modules],
-            raw={key: Token(name if name in self._raw else "") for key, name in raw.FILES.items()},
-            underscores=Token("on" if config.underscores_in_headers else "off"),
-            proxy_id=escape.interpolated(self._facts.proxy_id),
-            server_info=escape.interpolated(self._facts.server_info),
-            status=Token(STATUS_SOCKET),
-            status_page=self._status_page(),
-            catch_all=not default,
-        )
+            "connection_pool_size": min(_POOL, size(config.large_client_header_buffers.split()[-1]) // 1024),
+            "load_modules": [escape.quoted(path) for path in self._facts.load_modules],
+            "raw": {key: Token(name if name in self._raw else "") for key, name in raw.FILES.items()},
+            "underscores": Token("on" if config.underscores_in_headers else "off"),
+            "proxy_id": escape.interpolated(self._facts.proxy_id),
+            "server_info": escape.interpolated(self._facts.server_info),
+            "status": Token(STATUS_SOCKET),
+            "status_page": self._status_page(),
+            "catch_all": not default,
+        }
+        main = self._rendered(self._main, values)
         return raw.replaced(main, config).encode()
 
     def generation(self, workplace: str, version: str) -> dict[str, bytes]:
@@ -208,6 +220,17 @@ class NginxRenderer:
                 '        return 501 "This nginx was built without its stub_status module.";'
             )
         return Token(f"    location = {STATUS_PATH} {{\n        {body}\n    }}")
+
+
+def _own(loader: jinja2.BaseLoader) -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  # HTML's escaping is not nginx's: `_only_tokens` stands guard instead
+        finalize=_only_tokens,
+    )
 
 
 def _only_tokens(value: object) -> object:
@@ -247,14 +270,18 @@ def _locations(route: Route, host: VirtualHost, served: Mapping[str, object]) ->
 
 def _location(path: str, route: Route, served: Mapping[str, object], *, websocket: bool) -> dict[str, object]:
     bare = path.rstrip("/")
+    rewrite = bool(route.rewrite and bare and route.upstream in served)
+    matches = [Token(f"^~ {escape.path(bare + '/')}")]
+    if bare and not rewrite:
+        # The exact location keeps `/app` from being redirected to `/app/`, which is what a rewrite wants.
+        matches.insert(0, Token(f"= {escape.path(bare)}"))
     return {
         "path": bare,
-        "folder": escape.path(bare + "/"),
-        # The exact location keeps `/app` from being redirected to `/app/`, which is what a rewrite wants.
-        "exact": escape.path(bare) if bare else Token(""),
+        "matches": matches,
         "upstream": escape.identifier(route.upstream) if route.upstream in served else Token(""),
-        "rewrite": bool(route.rewrite and bare and route.upstream in served),
+        "rest": Token("/" if rewrite else ""),
         "websocket": websocket,
+        "services": list(route.services),
     }
 
 
