@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from interlock.model.problem import Problem
 from support.swarm import images
 from support.swarm.commands import run, until
 from support.swarm.images import Images
@@ -91,15 +93,24 @@ def test_the_docker_api_is_a_list_of_gets(stack: Stack, method: str, path: str, 
 
 
 def test_a_proxy_without_the_network_of_a_service_says_so(stack: Stack) -> None:
+    """And the remedy that it names, followed to the letter, is one."""
     stack.docker("network", "create", "-d", "overlay", "far")
     stack.service("away", networks=("far",))
-    until(lambda: any(o.unreachable for o in stack.outcomes()), 30, "it is said")
-    [said] = [one for outcome in stack.outcomes() for one in outcome.unreachable]
-    assert (said.service, said.network) == ("away", "far")
+
+    def told() -> list[Problem]:
+        return [p for c in stack.status().clusters for p in c.problems if p.service == "away"]
+
+    until(told, 30, "it is said")
+    [problem] = told()
+    assert (problem.code, problem.value) == ("network-unreachable", "far")
     assert stack.ask("away.test").status == 503
-    assert "docker service update --network-add far" in stack.interlock("status")
+    [command] = re.findall(r"docker (service update --network-add far) <proxy service>", problem.remedy)
+    stack.docker(*command.split(), "-d", "-q", "interlock_proxy")
+    stack.wait_answers("away.test", tasks=1)
+    until(lambda: not told(), 30, "it is said no more")
     stack.remove("away")
-    until(lambda: not any(o.unreachable for o in stack.outcomes()), 30, "it is said no more")
+    stack.update("interlock_proxy", "--network-rm", "far")
+    until(lambda: stack.settled("interlock_proxy"), 60, "the proxy is off the network")
     until(lambda: _network_removed(stack, "far"), 60, "the network is free")
 
 
