@@ -105,8 +105,10 @@ class _Builder:
         anchor, tag = getattr(event, "anchor", None) or "", getattr(event, "tag", None) or ""
         if isinstance(event, events.ScalarEvent):
             plain = event.style is None
+            # Escapes can write what no encoding can carry.
+            value = event.value.encode("utf-8", "replace").decode()
             node = Node(
-                kind="scalar", start=start, end=end, column=column, value=event.value, plain=plain, tag=tag,
+                kind="scalar", start=start, end=end, column=column, value=value, plain=plain, tag=tag,
                 anchor=anchor,
             )  # fmt: skip
         elif isinstance(event, events.CollectionStartEvent):

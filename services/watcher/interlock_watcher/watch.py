@@ -170,7 +170,7 @@ class Watch:
                 again = self.view.doubts.again_at
             if again is not None:
                 self._sources["listings"].renew()
-                interval = min(interval, max(0.0, again - self.clock.now()))
+                interval = min(interval, max(0.0 if ok else _RETRY, again - self.clock.now()))
             wanted = self._listing_wanted.wait(interval if ok else min(_RETRY, interval))
             kind = "resync" if wanted else "poll"
 

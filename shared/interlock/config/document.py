@@ -119,6 +119,11 @@ def examine(text: str, *, where: str) -> Document:
     """The same, with what is wrong as findings; what is refused is not among the entries."""
     try:
         table = tomllib.loads(text)
+    except RecursionError:
+        said = Finding(
+            severity="error", line=None, path="", message="not TOML: it is nested too deeply; correct the file"
+        )
+        return Document(where=where, findings=(said,))
     except tomllib.TOMLDecodeError as error:
         at = re.search(r"line (\d+)", str(error))
         said = Finding(

@@ -12,12 +12,14 @@ _PORT = re.compile(r"(?P<host>[^:]+):[0-9]*")
 # IDNA 2003 (Python's) and 2008 (browsers') turn names with these into different ones, so we must not choose.
 _AMBIGUOUS = re.compile("[\u00df\u03c2\u200c\u200d]")
 
+_LONGEST = 253
+_LIMIT = f", more than the {_LONGEST} of a host name"
 _EXAMPLE = "Write a name such as shop.example.com or *.example.com"
 
 
 def parse_host(text: str) -> Parsed[str]:
     """Lower case, punycode, no final dot; `*.` in front is kept. Refused with a remedy: anything that is no host."""
-    shape = _wrong_shape(text)
+    shape = _much_too_long(text) or _wrong_shape(text)
     if shape is not None:
         return shape
     wildcard = "*." if text.startswith("*.") else ""
@@ -34,14 +36,19 @@ def parse_host(text: str) -> Parsed[str]:
             name = name.encode("idna").decode("ascii").lower()
         except UnicodeError as error:
             return refused("host-invalid", text, f"is no host name ({error})", f"{_EXAMPLE}, or its punycode")
-    if len(name) > 253:
-        return refused(
-            "host-invalid", text, f"has {len(name)} characters, more than the 253 of a host name", "Shorten it"
-        )
+    if len(name) > _LONGEST:
+        return refused("host-invalid", text, f"has {len(name)} characters{_LIMIT}", "Shorten it")
     for part in name.split("."):
         if not _PART.fullmatch(part):
             return refused("host-invalid", text, f"is no host name: {_blame(part)}", _EXAMPLE)
     return Parsed(value=wildcard + name)
+
+
+def _much_too_long(text: str) -> Parsed[str] | None:
+    """Told before anything is made of it: encoding takes the square of its length."""
+    if len(text) <= _LONGEST + len("*.."):
+        return None
+    return refused("host-invalid", text, f"has {len(text)} characters{_LIMIT}", "Shorten it")
 
 
 def _wrong_shape(text: str) -> Parsed[str] | None:

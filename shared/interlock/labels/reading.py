@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -18,6 +19,9 @@ T = TypeVar("T")
 _MOST_FLAWS = 20
 """Of one label: a broken generator of labels must not fill the plan with its mistakes."""
 _MOST_CHARACTERS = 200
+
+
+_SHORT = {name.removeprefix(PREFIX): name for name in LABELS}
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,10 +42,14 @@ class _Reader:
         self.service_id = service_id
         self.labels = labels
         self.problems: list[Problem] = []
+        self.told: Counter[str] = Counter()
 
     def read(self) -> Reading:
         self._foreign()
         routing = self._routing()
+        for group, number in sorted(self.told.items()):
+            if number > _MOST_FLAWS:
+                self._more(group, number - _MOST_FLAWS)
         return Reading(routing=routing, problems=tuple(sorted(set(self.problems))))
 
     def _routing(self) -> Routing | None:
@@ -69,8 +77,10 @@ class _Reader:
                 continue
             label = LABELS.get(name)
             if label is None:
-                near = difflib.get_close_matches(name, LABELS, n=1, cutoff=0.7)
-                remedy = f"Did you mean {near[0]}?" if near else "Remove the label, or see the list of labels"
+                # Of a name of any length, no more than could be a mistyped one is compared.
+                asked = name.removeprefix(PREFIX)[:_MOST_CHARACTERS].lower()
+                near = difflib.get_close_matches(asked, _SHORT, n=1, cutoff=0.7)
+                remedy = f"Did you mean {_SHORT[near[0]]}?" if near else "Remove the label, or see the list of labels"
                 self._warn("label-unknown", name, "is not a label of Interlock", remedy)
             elif not label.field:
                 reason = f"is not supported yet: {label.without}"
@@ -81,16 +91,26 @@ class _Reader:
 
     def _value(self, label: Label[T]) -> T | None:
         parsed = label.read(self.labels)
-        for flaw in parsed.flaws[:_MOST_FLAWS]:
+        for flaw in parsed.flaws:
             self._report(label.name, flaw)
-        more = len(parsed.flaws) - _MOST_FLAWS
-        if more > 0:
-            remedy = "Correct those shown; the next ones follow"
-            code = parsed.flaws[0].code
-            self._report(label.name, Flaw(code=code, value="", reason=f"has {more} more mistakes", remedy=remedy))
         return parsed.value
 
     def _report(self, key: str, flaw: Flaw) -> None:
+        # Unknown labels count together: there may be any number of them.
+        group = key if key in LABELS else PREFIX
+        self.told[group] += 1
+        if self.told[group] <= _MOST_FLAWS:
+            self._tell(key, flaw)
+
+    def _more(self, group: str, number: int) -> None:
+        unknown = group == PREFIX
+        told = next(p for p in self.problems if unknown or p.key == group)
+        reason = f"there are {number} more that are not known" if unknown else f"has {number} more mistakes"
+        remedy = "Correct those shown; the next ones follow"
+        flaw = Flaw(code="label-unknown" if unknown else told.code, value="", reason=reason, remedy=remedy)
+        self._tell(group, flaw)
+
+    def _tell(self, key: str, flaw: Flaw) -> None:
         self.problems.append(
             Problem(
                 code=flaw.code,

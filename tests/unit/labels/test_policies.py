@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from interlock.labels.reading import Reading, read
@@ -171,3 +174,41 @@ def test_every_problem_has_a_code_that_is_listed() -> None:
         for text in ("", "x", "-", '";', "true", "/", "http://a,b", "9" * 9):
             for problem in read("s", "1", {label.name: text}).problems:
                 assert problem.code in CODES
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("fail_timeout", "1" * 60 + "x"),
+        ("fail_timeout", "1" * 100_000),
+        ("max_fails", "1" * 100_000),
+        ("hosts", "".join(chr(0x4E00 + n) for n in range(20_000))),
+        ("redirects", f"http://{'é' * 50_000}.test,http://new.test"),
+        ("websocket_endpoints", "/" + "a/" * 50_000),
+        ("context_root", "/" + "a" * 100_000),
+        ("sticky_session_cookie", "a" * 100_000),
+        ("service_cluster", "a" * 100_000),
+        ("network", "a" * 100_000),
+    ],
+)
+def test_no_text_takes_long_to_be_read(name: str, text: str) -> None:
+    """A planner reads the labels of everyone: a text that took minutes would stop them all."""
+    program = (
+        "import sys; from interlock.labels.reading import read; "
+        "read('s', '1', {'com.docker.lb.port': '80', sys.argv[1]: sys.stdin.read()})"
+    )
+    words = [sys.executable, "-c", program, LB + name]
+    subprocess.run(words, input=text, text=True, timeout=20, check=True)
+
+
+def test_a_label_is_told_of_a_bounded_number_of_times() -> None:
+    pairs = ";".join(f"http://x{n}.test,http://new.test" for n in range(3000))
+    assert len(reading(redirects=pairs).problems) == 21
+    found = reading(**{f"nothing{n}": "x" for n in range(300)}).problems
+    assert len(found) == 21
+    assert any("280 more that are not known" in problem.reason for problem in found)
+
+
+def test_a_name_that_is_like_none_is_likened_to_none() -> None:
+    [problem] = reading(x1="y").problems
+    assert "Did you mean" not in problem.remedy

@@ -208,3 +208,26 @@ class TestRefusedFrames:
 def test_no_text_in_any_label_raises(key: str) -> None:
     for text in ["", "\x00", "\ud800", "x" * 100_000, ",,,", "🚀.com", "../..", "%s{}$"]:
         scratch([service("s", task("t1"), **{"hosts": "a.com", key: text})])
+
+
+def test_a_websocket_in_another_services_context_root_is_that_services() -> None:
+    site = service("site", task("t1", "10.0.1.1"), hosts="a.com", websocket_endpoints="/app/ws,/ws,/app,/apple")
+    app = service("app", task("t2", "10.0.1.2"), hosts="a.com", context_root="/app", created="2024-06-01T10:00:00Z")
+    plan = scratch([site, app])
+    assert {route.path: route.websockets for route in plan.hosts["a.com"].routes} == {
+        "/app": (), "/": ("/apple", "/ws"),
+    }  # fmt: skip
+    told = plan.problems[site.id]
+    assert [(p.code, p.value, p.concerned) for p in told] == [
+        ("conflict", "/app", ("app",)),
+        ("conflict", "/app/ws", ("app",)),
+    ]
+    assert app.id not in plan.problems
+
+
+def test_a_service_whose_host_an_older_one_redirects_is_not_served_and_told_so() -> None:
+    old = service("old", hosts="a.com,b.com", redirects="http://a.com,http://b.com")
+    young = service("young", task("t2", "10.0.1.2"), hosts="a.com", created="2024-06-01T10:00:00Z")
+    plan = scratch([old, young])
+    assert plan.hosts["a.com"].routes == ()
+    assert [(p.code, p.severity) for p in plan.problems[young.id]] == [("conflict", "error")]

@@ -33,7 +33,7 @@ def plan_host(host: str, claims: Iterable[Claim]) -> HostPlan:
     """
     by_age = sorted(claims, key=lambda c: c.age)
     oldest, target = by_age[0], by_age[0].redirects.get(host)
-    conflicts = {claim.service_id: _redirect_conflicts(host, claim, oldest) for claim in by_age[1:]}
+    conflicts = {claim.service_id: _redirect_conflicts(host, claim, oldest) for claim in by_age}
     if target is not None:
         redirect = HostRedirect(target=target, service=oldest.service, service_id=oldest.service_id)
         found = VirtualHost(host=host, redirect=redirect)
@@ -44,9 +44,11 @@ def plan_host(host: str, claims: Iterable[Claim]) -> HostPlan:
     for same_path in by_path.values():
         for claim in same_path[1:]:
             conflicts[claim.service_id] += _conflicts(host, claim, same_path[0])
+        for claim in same_path:
+            conflicts[claim.service_id] += _taken(host, claim, by_path)
     paths = sorted(by_path, key=lambda path: (-len(path), path))
     return HostPlan(
-        virtual_host=VirtualHost(host=host, routes=tuple(_route(host, path, by_path[path]) for path in paths)),
+        virtual_host=VirtualHost(host=host, routes=tuple(_route(host, path, by_path) for path in paths)),
         upstreams=tuple(_upstream(host, path, by_path[path]) for path in paths),
         conflicts=_some(conflicts),
     )
@@ -56,12 +58,41 @@ def _some(conflicts: Mapping[str, tuple[Problem, ...]]) -> dict[str, tuple[Probl
     return {service_id: problems for service_id, problems in conflicts.items() if problems}
 
 
-def _route(host: str, path: str, claims: Sequence[Claim]) -> Route:
+def _route(host: str, path: str, by_path: Mapping[str, Sequence[Claim]]) -> Route:
+    claims = by_path[path]
+    policy = claims[0].policy
     return msgspec.structs.replace(
-        claims[0].policy,
+        policy,
         upstream=upstream_name(host, path),
+        websockets=tuple(each for each in policy.websockets if _owner(each, path, by_path) is None),
         services=tuple(claim.service for claim in claims),
         passive={service_id: checks for claim in claims for service_id, checks in claim.policy.passive.items()},
+    )
+
+
+def _owner(websocket: str, path: str, by_path: Mapping[str, Sequence[Claim]]) -> Claim | None:
+    """The oldest service of a longer context root in which this path lies: requests for it are that service's."""
+    for root, claims in by_path.items():
+        if root != path and root.startswith(path) and (websocket == root or websocket.startswith(f"{root}/")):
+            return claims[0]
+    return None
+
+
+def _taken(host: str, claim: Claim, by_path: Mapping[str, Sequence[Claim]]) -> tuple[Problem, ...]:
+    owners = {each: owner for each in claim.policy.websockets if (owner := _owner(each, claim.path, by_path))}
+    return tuple(
+        Problem(
+            code="conflict",
+            service=claim.service,
+            service_id=claim.service_id,
+            key=WEBSOCKET_ENDPOINTS.name,
+            value=each[:200],
+            reason=f"it lies in the context root {owner.path} of {owner.service} at {host}, which answers there",
+            remedy=f"Take it out of {WEBSOCKET_ENDPOINTS.name}, or give that service another context root",
+            severity="warning",
+            concerned=(owner.service,),
+        )
+        for each, owner in sorted(owners.items())
     )
 
 
@@ -93,7 +124,9 @@ def _redirect_conflicts(host: str, claim: Claim, older: Claim) -> tuple[Problem,
     mine, theirs = (each.redirects.get(host, "") for each in (claim, older))
     if mine == theirs:
         return ()
-    return (_conflict(claim, older, REDIRECTS.name, (mine, f"{theirs or 'no redirect'} for {host}")),)
+    told = _conflict(claim, older, REDIRECTS.name, (mine, f"{theirs or 'no redirect'} for {host}"))
+    # Where the older one redirects, nothing at all is served of this one.
+    return (msgspec.structs.replace(told, severity="error" if theirs else "warning"),)
 
 
 def _conflict(claim: Claim, older: Claim, key: str, values: tuple[str, str]) -> Problem:

@@ -7,7 +7,9 @@ import re
 from interlock.labels.label import PREFIX, Label, Parsed, refused
 
 _COUNT = re.compile(r"[0-9]{1,6}")
-_TIME = re.compile(r"(?:[0-9]{1,6}[yMwdhms]? ?)+")
+# Only the last part may lack its unit: a run of digits then has one reading, and a wrong text is refused in one pass.
+_TIME = re.compile(r"(?:[0-9]{1,6}[yMwdhms] ?)*[0-9]{1,6}[yMwdhms]?")
+_LONGEST_TEXT = 64
 _PART = re.compile(r"([0-9]+)([yMwdhms]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "M": 2_592_000, "y": 31_536_000}
 _LONGEST = 31_536_000
@@ -29,7 +31,7 @@ def parse_time(text: str) -> Parsed[int | None]:
     if not word:
         return Parsed(value=None)
     remedy = "Write a time in whole seconds or more, such as 30s, 2m or 1h"
-    if not _TIME.fullmatch(word):
+    if len(word) > _LONGEST_TEXT or not _TIME.fullmatch(word):
         return refused("time-invalid", text, "is not a time", remedy)
     seconds = sum(int(number) * _SECONDS[unit] for number, unit in _PART.findall(word))
     if not 1 <= seconds <= _LONGEST:
