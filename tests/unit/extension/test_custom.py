@@ -70,6 +70,20 @@ def test_a_whole_template_of_ones_own() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "gives"),
+    [
+        ("{% extends base %}{% block top %}# mine\n{{ super() }}{% endblock %}", "# mine\n# Written by Interlock;"),
+        ("{% macro m(x) %}<{{ x | quote }}>{% endmacro %}{{ m(part) }}\n", '<"main">\n'),
+        ("{% macro m() %}<{{ caller() }}>{% endmacro %}{% call m() %}{{ part | quote }}{% endcall %}", '<"main">'),
+        ("{% set x %}<{{ part | quote }}>{% endset %}{{ x }}{{ x }}", '<"main"><"main">'),
+        ("{% for x in [[1, [[2, []]]]] recursive %}<{{ x[0] }}{{ loop(x[1]) }}>{% endfor %}", "<1<2>>"),
+    ],
+)
+def test_what_is_made_of_safe_pieces_is_safe(text: str, gives: str) -> None:
+    assert main(text).startswith(gives)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "{{ .Port }}", "{{ range .Hosts }}{{ end }}", "{{- if .IPHash }}x{{ end }}", "a\n{{ with $x }}",
@@ -83,6 +97,12 @@ def test_a_go_template_is_refused_with_the_way_to_port_it(text: str) -> None:
 
 def test_a_jinja_template_is_not_taken_for_a_go_template() -> None:
     renderer("{% extends base %}{% block top %}{{ endless | quote }}{{ config.user | quote }}{% endblock %}")
+
+
+def test_a_comment_may_show_what_a_go_template_had() -> None:
+    renderer("{# was {{ .Port }},\nin {{ range .Hosts }} #}{% extends base %}")
+    with pytest.raises(ConfigError, match=r"/my.j2:3: .*Go template"):
+        renderer("{# was {{ .Port }},\nor so #}\n{{ .Port }}{# #}")
 
 
 def test_another_version_of_the_values_is_refused() -> None:
@@ -110,6 +130,30 @@ def test_a_mistake_is_told_with_file_and_line(text: str) -> None:
         ("{{ 1 / 0 }}", "ZeroDivisionError"),
         ("{% include '/etc/passwd' %}", "TemplateNotFound"),
         ("{{ 'a\nb' | quote }}", "control characters"),
+        ("{{ routes | dictsort }}", "UndefinedError"),
+        ("{{ listen | dictsort }}", "AttributeError"),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "RecursionError"),
+        ("{{ 'x' * 10 ** 17 }}", "MemoryError"),
+        ("{% macro m(x) %}{{ x }}{% endmacro %}{{ m(part) }}", "without being escaped"),
+        ("{% macro m() %}{{ caller() }}{% endmacro %}{% call m() %}{{ part }}{% endcall %}", "without being escaped"),
+        ("{% call '{}'.format(part) %}{% endcall %}", "SecurityError"),
+        ("{% set x %}{{ part }}{% endset %}{{ x }}", "without being escaped"),
+        ("{% set x | replace('a', 'b') %}a{% endset %}{{ x }}", "without being escaped"),
+        ("{% set x %}a{% endset %}{{ x ~ part }}", "without being escaped"),
+        ("{% set x %}a{% endset %}{{ x + part }}", "without being escaped"),
+        ("{% set x %}a{% endset %}{{ x.join([part, part]) }}", "without being escaped"),
+        ("{% set x %}a{% endset %}{{ [part, part] | join(x) }}", "without being escaped"),
+        ("{% set x %}a{% endset %}{{ x | replace('a', part) }}", "without being escaped"),
+        ("{% set x %}a{% endset %}{{ x.replace('a', part) }}", "without being escaped"),
+        ("{% set x %}a{% endset %}{{ x | upper }}", "without being escaped"),
+        ("{% set x %}ab{% endset %}{{ x[1:] }}", "without being escaped"),
+        ("{% set x %}%s{% endset %}{{ x % part }}", "without being escaped"),
+        ("{% set x %}%s{% endset %}{{ x | format(part) }}", "without being escaped"),
+        ("{{ ('{}' | quote).format(part) }}", "without being escaped"),
+        ("{{ ('{}' | quote)['format'](part) }}", "without being escaped"),
+        ("{{ (('{}' | quote) | attr('format'))(part) }}", "without being escaped"),
+        ("{{ (['{}' | quote] | map(attribute='format') | first)(part) }}", "without being escaped"),
+        ("{{ ('{a}' | quote).format_map({'a': part}) }}", "without being escaped"),
     ],
 )
 def test_what_a_template_may_not(text: str, why: str) -> None:
@@ -118,8 +162,25 @@ def test_what_a_template_may_not(text: str, why: str) -> None:
     assert why in str(refused.value)
 
 
-def test_what_goes_wrong_with_one_host_is_that_hosts() -> None:
-    text = '{% extends base %}{% block server %}{% if host == "shop.example" %}{{ nothing }}{% endif %}{% endblock %}'
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("\n{% filter replace('a', part) %}a{% endfilter %}", "/my.j2:2: .*filter.*endset"),
+        ("\n{% autoescape true %}{{ part | quote }}{% endautoescape %}", "/my.j2:2: .*autoescape"),
+        ("{% for a in [] %}" * 30 + "{% endfor %}" * 30, "/my.j2: SyntaxError"),
+        ("{{ " + "(" * 3000 + ")" * 3000 + " }}", "/my.j2: RecursionError"),
+    ],
+)
+def test_what_cannot_be_kept_safe_is_refused_at_once(text: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        renderer(text)
+
+
+@pytest.mark.parametrize("bad", ["{{ nothing }}", "{{ routes | dictsort }}", "{{ self.server() }}"])
+def test_what_goes_wrong_with_one_host_is_that_hosts(bad: str) -> None:
+    text = (
+        f'{{% extends base %}}{{% block server %}}{{% if host == "shop.example" %}}{bad}{{% endif %}}{{% endblock %}}'
+    )
     with pytest.raises(ConfigRejected) as refused:
         host(text)
     assert refused.value.culprit == "shop.example"
@@ -142,3 +203,26 @@ def test_where_it_is_found(tmp_path: Path) -> None:
     (tmp_path / "mine").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="readable text"):
         find("mine", tmp_path)
+
+
+def test_a_path_is_that_file_or_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, root = tmp_path / "here", tmp_path / "root"
+    usual = root / "etc/docker/extension-template.conf"
+    for folder in (here / "sub", usual.parent):
+        folder.mkdir(parents=True)
+    usual.write_text("usual")
+    (root / "mine").write_text("mounted")
+    (here / "mine").write_text("here")
+    (here / "sub/mine").write_text("below")
+    monkeypatch.chdir(here)
+
+    def text(named: str) -> str:
+        return (find(named, root) or Template(path="", text="")).text
+
+    assert text("mine") == text("./mine") == text(str(here / "mine")) == "here"
+    assert text("sub/mine") == "below"
+    for mistyped in ("sub/mien", "./mien", str(here / "mien"), "sub/", "mine/x"):
+        with pytest.raises(ConfigError, match="is not a file"):
+            find(mistyped, root)
+    (here / "mine").unlink()
+    assert text("mine") == "mounted"

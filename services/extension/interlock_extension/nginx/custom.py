@@ -6,9 +6,12 @@ docs/templates.md is what users read; `MODEL` is the version of the values that 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import jinja2
+import jinja2.exceptions
+import jinja2.nodes
+import jinja2.runtime
 import jinja2.sandbox
 import msgspec
 
@@ -21,6 +24,7 @@ MOUNTED = "/etc/docker/extension-template.conf"
 """Where Interlock has users mount their template; it is used without being named."""
 
 _GO = re.compile(r"\{\{-?\s*(?:\.|\$|(?:range|end|if|else|with|template|define|block|len|index|printf)\b)")
+_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 _WRITTEN_FOR = re.compile(r"\{#-?\s*interlock-template:\s*(\d+)")
 _PAGE = "docs/templates.md"
 
@@ -34,9 +38,11 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
 
 def check(template: Template) -> None:
     """Raises `ConfigError` for a Go template, and for one that was written for other values than ours."""
-    go = _GO.search(template.text)
+    # A comment may show what a Go template had there; its lines stay, so that those after it keep their numbers.
+    text = _COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), template.text)
+    go = _GO.search(text)
     if go:
-        line = template.text.count("\n", 0, go.start()) + 1
+        line = text.count("\n", 0, go.start()) + 1
         raise ConfigError(
             f"{template.path}:{line}: {go[0]}… is of a Go template, as Interlock had them; ours are Jinja templates. "
             f"{_PAGE} shows how to port it: most need a few blocks of it only"
@@ -49,12 +55,42 @@ def check(template: Template) -> None:
         )
 
 
+class _Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
+    """What is put together from pieces that `finalize` has let through may be written again; nothing else may.
+
+    So blocks, macros and `{% set %}…{% endset %}` give `Token`s. Of a text's methods, none does.
+    """
+
+    @staticmethod
+    def concat(pieces: Iterable[str]) -> escape.Token:
+        """Called by compiled templates for the pieces of a block or a macro, each of which was written before."""
+        return escape.Token("".join(pieces))
+
+    def getattr(self, obj: object, attribute: str) -> object:
+        """A `Token`'s `format` would give another `Token` of what was not escaped, so it is a plain text's."""
+        return super().getattr(_plain(obj), attribute)
+
+    def getitem(self, obj: object, argument: object) -> object:
+        """As `getattr`, for `text["format"]`."""
+        return super().getitem(_plain(obj), argument)
+
+    def call(__self, __context: jinja2.runtime.Context, __obj: object, *args: object, **kwargs: object) -> object:  # noqa: N805
+        """`{% call %}` writes what is returned without `finalize`; of all that can be called, macros are safe then."""
+        if "caller" in kwargs and not isinstance(__obj, jinja2.runtime.Macro):
+            raise jinja2.exceptions.SecurityError("{% call %} is for macros only")
+        return super().call(__context, __obj, *args, **kwargs)
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, escape.Token) else value
+
+
 def sandbox(loader: jinja2.BaseLoader, finalize: Callable[[object], object]) -> jinja2.Environment:
     """Where a user's template runs: it reads what it is given, and nothing else.
 
     Values are written only where they have been through `quote` or `interpolate`, or are ours: see `finalize`.
     """
-    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+    environment = _Sandbox(
         loader=loader,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -79,9 +115,28 @@ def compiled(environment: jinja2.Environment, template: Template) -> jinja2.Temp
     """The template, ready to be rendered. Raises `ConfigError` with file and line."""
     check(template)
     try:
-        return environment.from_string(template.text)
+        tree = environment.parse(template.text)
+        _refuse_unguarded(template, tree)
+        return environment.from_string(tree)
     except jinja2.TemplateSyntaxError as error:
         raise ConfigError(f"{template.path}:{error.lineno}: {error.message}; correct the template ({_PAGE})") from error
+    except ConfigError:
+        raise
+    except Exception as error:  # what Jinja takes and Python does not: too deep, too many digits
+        raise ConfigError(
+            f"{template.path}: {type(error).__name__}: {error}; simplify the template ({_PAGE})"
+        ) from error
+
+
+def _refuse_unguarded(template: Template, tree: jinja2.nodes.Template) -> None:
+    """Refuse the two statements whose output does not come through `finalize`."""
+    unguarded: dict[type[jinja2.nodes.Node], str] = {
+        jinja2.nodes.FilterBlock: "{% filter … %} is not taken; write {% set x %}…{% endset %}{{ x | … }}",
+        jinja2.nodes.EvalContextModifier: "{% autoescape … %} is not taken; write | quote or | interpolate",
+    }
+    for kind, why in unguarded.items():
+        for node in tree.find_all(kind):
+            raise ConfigError(f"{template.path}:{node.lineno}: {why} ({_PAGE})")
 
 
 def rendered(template: Template, using: jinja2.Template, values: dict[str, object]) -> str:
@@ -92,7 +147,7 @@ def rendered(template: Template, using: jinja2.Template, values: dict[str, objec
         raise ConfigRejected(
             f"template {template.path}{_line(error)}: {error}; use | quote or | interpolate"
         ) from error
-    except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, OverflowError) as error:
+    except Exception as error:  # whatever a template does with one host is that host's problem
         raise ConfigRejected(f"template {template.path}{_line(error)}: {type(error).__name__}: {error}") from error
 
 

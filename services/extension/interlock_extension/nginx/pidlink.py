@@ -5,6 +5,7 @@ nginx writes its pid into its own folder, by which the next worker finds it agai
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -14,13 +15,15 @@ def link_pid(path: Path, pid_file: Path) -> str | None:
 
     A file that holds anything but a number is not ours to replace.
     """
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh = path.parent / f".{path.name}.{os.getpid()}"
     try:
         if not path.is_symlink() and path.exists() and not path.read_bytes().strip().isdigit():
             return f"{path} is there and is no pid file"
         fresh.symlink_to(pid_file)
         fresh.replace(path)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        # A root that cannot be written refuses this as well, whether there is anything to remove or not.
+        with contextlib.suppress(OSError):
+            fresh.unlink()
         return f"{path} cannot be made: {error.strerror}"
     return None
