@@ -69,8 +69,8 @@ soak: $(VENV)/.dev ## Hours of churn under load.
 bench: $(VENV)/.dev ## The measurements of docs/benchmarks.md.
 	@$(PYTEST) -m bench -s $(ARGS)
 
-mutants: $(VENV)/.dev ## Which changes to the pure core no test notices (docs/mutants.md); ARGS='interlock.labels.*' for a part.
-	@$(if $(ARGS),set -f;) .ci/mutants $(ARGS)
+mutants: $(VENV)/.dev ## Which changes to the pure core no test notices (docs/mutants.md); ARGS=labels, stages, nginx or plan.
+	@.ci/mutants $(ARGS)
 
 # The index is the default one and its name is left out, so that everyone may use their own.
 LOCK = printf 'hatchling\neditables\npip\n' | UV_NO_CONFIG=1 $(PY) -m uv pip compile pyproject.toml - --quiet --universal \

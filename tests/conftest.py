@@ -80,7 +80,7 @@ SUITES = (
 _ONLY_WHEN_NAMED = ("soak", "bench")
 
 # For `make mutants`: the same few examples for each mutant (a test of its own may ask for more or fewer).
-settings.register_profile("mutants", settings.get_profile("ci"), max_examples=15)
+settings.register_profile("mutants", settings.get_profile("ci"), max_examples=10)
 
 _left_out: Counter[tuple[str, str]] = Counter()
 _named: set[str] = set()

@@ -50,6 +50,7 @@ def test_taken(text: str, host: str) -> None:
         ("-shop.example.com", "hyphen", "shop.example.com"),
         ("shop-.example.com", "hyphen", "shop.example.com"),
         ("a" * 64 + ".de", "64 characters", "shop.example.com"),
+        ("a" * 62 + "~.de", "characters other", "shop.example.com"),
         (".".join(["abcdefg"] * 40), "253", "Shorten"),
         ("straße.de", "encode differently", "punycode"),
         ("\u2488.example.com", "empty part", "shop.example.com"),

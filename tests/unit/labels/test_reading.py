@@ -165,6 +165,15 @@ def test_a_bad_context_root_routes_nothing(text: str) -> None:
     assert problem.value == text[:200]
 
 
+def test_the_longest_context_root() -> None:
+    longest = "/" + "a" * 511
+    found = reading(hosts="a.com", port="80", context_root=longest)
+    assert found.routing is not None
+    assert found.routing.context_root == longest
+    problem = only_problem(reading(hosts="a.com", port="80", context_root=longest + "a"))
+    assert (problem.reason, problem.remedy) == ("has 513 characters", "Write a path of at most 512")
+
+
 def test_rewriting_without_a_context_root_warns() -> None:
     found = reading(hosts="a.com", port="80", context_root_rewrite="true")
     assert found.routing is not None
