@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+import jinja2
 import pytest
 
 from interlock.errors import ConfigRejected
@@ -105,7 +106,8 @@ def test_a_hash_has_room_for_twice_the_names(hosts: int, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("servers", "least", "size"), [(0, 64, 64), (48, 64, 64), (49, 64, 128), (112, 64, 128), (113, 64, 256)]
+    ("servers", "least", "size"),
+    [(0, 64, 64), (84, 100, 100), (48, 64, 64), (49, 64, 128), (112, 64, 128), (113, 64, 256)],
 )
 def test_a_zone_grows_by_powers_of_two(servers: int, least: int, size: int) -> None:
     assert render.zone_size(servers, least) == size
@@ -190,3 +192,21 @@ def test_the_longest_that_is_written() -> None:
         with pytest.raises(ConfigRejected, match="is not a host name"):
             escape.server_name(host)
     assert (escape.address("10.0.0.1", 1), escape.address("::1", 65535)) == ("10.0.0.1:1", "[::1]:65535")
+
+
+def test_a_template_that_names_what_it_is_not_given_ends_the_rendering() -> None:
+    with pytest.raises(jinja2.UndefinedError):
+        made()._main.render()
+
+
+def test_an_nginx_without_stub_status_says_so_at_its_status_page() -> None:
+    facts = Facts(listen=("8080",), proxy_id="p", server_info="i", stub_status=False)
+    text = NginxRenderer(read_config({}), facts).host(view("a.test", 80)).decode()
+    expected = """\
+    location = /nginx_status {
+        access_log off;
+        default_type text/plain;
+        return 501 "This nginx was built without its stub_status module.";
+    }
+"""
+    assert expected in text

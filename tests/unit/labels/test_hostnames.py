@@ -77,6 +77,13 @@ def test_a_fullwidth_slash_does_not_smuggle_a_path_in() -> None:
     assert parse_host("shop\uff0fapp.de").value is None
 
 
+def test_a_name_that_has_no_punycode() -> None:
+    [flaw] = parse_host("é" * 70 + ".de").flaws
+    assert (flaw.code, flaw.value) == ("host-invalid", "é" * 70 + ".de")
+    assert flaw.reason.startswith("is no host name (")
+    assert flaw.remedy == "Write a name such as shop.example.com or *.example.com, or its punycode"
+
+
 def test_a_list_is_trimmed_folded_and_sorted() -> None:
     parsed = parse_hosts(" b.example.com, A.example.com,,a.EXAMPLE.com. ,")
     assert parsed.value == ("a.example.com", "b.example.com")

@@ -52,3 +52,5 @@ def test_what_is_counted() -> None:
     assert (plan.services_parsed, plan.hosts_planned, plan.problem_count) == (2, 2, 0)
     plan.apply({one.id: None})
     assert (plan.services_parsed, plan.hosts_planned) == (2, 4)
+    # Nothing is kept of who is gone.
+    assert (plan.service(one.id), plan.service(two.id)) == (None, None)

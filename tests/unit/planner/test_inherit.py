@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from interlock.model.problem import Problem
 from interlock.model.routing import Endpoint, PassiveChecks, Plan, Route, VirtualHost
 from interlock_planner.plan import ClusterPlan, scratch
 from interlock_planner.stages.claims import Claim
@@ -101,3 +102,28 @@ def test_a_route_without_its_upstream_shows_nobody() -> None:
 
 def test_others_are_left_out() -> None:
     assert inherited(scratch(EVERYONE), {"id-none"}) == {}
+
+
+def test_what_is_told_of_a_service_that_cannot_be_read() -> None:
+    plan = ClusterPlan()
+    plan.apply({SHOP.id: SHOP})
+    kept = inherited(scratch(EVERYONE), {MOVED.id})
+    plan.apply({}, {SHOP.id: "schema 9", MOVED.id: "schema 9", "id-unknown": "schema 9"}, kept)
+    told = {service_id: problem for service_id, (problem,) in plan.plan.problems.items()}
+    assert told == {
+        service_id: Problem(
+            code="unreadable",
+            service=name,
+            service_id=service_id,
+            key="frame",
+            value="",
+            reason="its state on the bus cannot be read, so what was read last is in force: schema 9",
+            remedy="Bring watcher and planner to versions within one schema of each other",
+            severity=severity,
+        )
+        for service_id, name, severity in [
+            ("id-shop", "shop", "warning"),
+            ("id-moved", "moved", "warning"),
+            ("id-unknown", "id-unknown", "error"),
+        ]
+    }
