@@ -129,7 +129,7 @@ def test_what_nginx_listens_on(given: str, written: str) -> None:
 
 @pytest.mark.parametrize("given", ["", "0", "65536", "٣", "80x", "host:80", "127.0.0.1:0", "127.0.0.1:"])
 def test_what_nginx_cannot_listen_on(given: str) -> None:
-    with pytest.raises(ConfigRejected):
+    with pytest.raises(ConfigRejected, match=r"write a port or address:port|is not an IP address"):
         render.listen(given)
 
 
@@ -196,7 +196,7 @@ def test_the_longest_that_is_written() -> None:
 
 def test_a_template_that_names_what_it_is_not_given_ends_the_rendering() -> None:
     with pytest.raises(jinja2.UndefinedError):
-        made()._main.render()
+        made()._workplace.render()
 
 
 def test_an_nginx_without_stub_status_says_so_at_its_status_page() -> None:
