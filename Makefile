@@ -8,7 +8,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up test check static architecture format lint types contracts fix swarm load soak bench lock wheelhouse docs clean
+.PHONY: help up test check static architecture format lint types contracts fix swarm load soak bench mutants lock wheelhouse docs clean
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -69,6 +69,9 @@ soak: $(VENV)/.dev ## Hours of churn under load.
 bench: $(VENV)/.dev ## The measurements of docs/benchmarks.md.
 	@$(PYTEST) -m bench -s $(ARGS)
 
+mutants: $(VENV)/.dev ## Which changes to the pure core no test notices (docs/mutants.md); ARGS=labels, stages, nginx or plan.
+	@.ci/mutants $(ARGS)
+
 # The index is the default one and its name is left out, so that everyone may use their own.
 LOCK = printf 'hatchling\neditables\npip\n' | UV_NO_CONFIG=1 $(PY) -m uv pip compile pyproject.toml - --quiet --universal \
 	--python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
@@ -91,7 +94,7 @@ docs: $(VENV)/.dev ## Write the pages of docs/ that are made from the code.
 	@$(PY) -m interlock.review.cli keys --markdown >docs/config.md
 
 clean: ## Remove the environment and every cache.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .run build dist wheelhouse
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .mutants .run build dist wheelhouse
 	find services shared tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- the environment ---

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import pytest
+from hypothesis import settings
 
 
 class Suite(NamedTuple):
@@ -77,6 +78,9 @@ SUITES = (
 )
 # Left out of a plain `pytest` too: nobody who types that means to wait for hours.
 _ONLY_WHEN_NAMED = ("soak", "bench")
+
+# For `make mutants`: the same few examples for each mutant (a test of its own may ask for more or fewer).
+settings.register_profile("mutants", settings.get_profile("ci"), max_examples=10)
 
 _left_out: Counter[tuple[str, str]] = Counter()
 _named: set[str] = set()

@@ -50,6 +50,7 @@ def test_taken(text: str, host: str) -> None:
         ("-shop.example.com", "hyphen", "shop.example.com"),
         ("shop-.example.com", "hyphen", "shop.example.com"),
         ("a" * 64 + ".de", "64 characters", "shop.example.com"),
+        ("a" * 62 + "~.de", "characters other", "shop.example.com"),
         (".".join(["abcdefg"] * 40), "253", "Shorten"),
         ("straße.de", "encode differently", "punycode"),
         ("\u2488.example.com", "empty part", "shop.example.com"),
@@ -74,6 +75,13 @@ def test_refused(text: str, reason: str, remedy: str) -> None:
 def test_a_fullwidth_slash_does_not_smuggle_a_path_in() -> None:
     # IDNA folds U+FF0F to a plain slash.
     assert parse_host("shop\uff0fapp.de").value is None
+
+
+def test_a_name_that_has_no_punycode() -> None:
+    [flaw] = parse_host("é" * 70 + ".de").flaws
+    assert (flaw.code, flaw.value) == ("host-invalid", "é" * 70 + ".de")
+    assert flaw.reason.startswith("is no host name (")
+    assert flaw.remedy == "Write a name such as shop.example.com or *.example.com, or its punycode"
 
 
 def test_a_list_is_trimmed_folded_and_sorted() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from interlock.labels.label import parse_bool
 from interlock.labels.reading import Reading, read
 from interlock.labels.registry import LABELS
 from interlock.labels.relevance import is_interlock_service, relevant, service_cluster_of
@@ -164,6 +165,15 @@ def test_a_bad_context_root_routes_nothing(text: str) -> None:
     assert problem.value == text[:200]
 
 
+def test_the_longest_context_root() -> None:
+    longest = "/" + "a" * 511
+    found = reading(hosts="a.com", port="80", context_root=longest)
+    assert found.routing is not None
+    assert found.routing.context_root == longest
+    problem = only_problem(reading(hosts="a.com", port="80", context_root=longest + "a"))
+    assert (problem.reason, problem.remedy) == ("has 513 characters", "Write a path of at most 512")
+
+
 def test_rewriting_without_a_context_root_warns() -> None:
     found = reading(hosts="a.com", port="80", context_root_rewrite="true")
     assert found.routing is not None
@@ -216,6 +226,38 @@ def test_values_and_lists_of_mistakes_are_bounded() -> None:
     assert max(len(p.value) for p in found.problems) == 200
     assert max(len(p.reason) + len(p.remedy) for p in found.problems) <= 800
     assert any("480 more" in p.reason for p in found.problems)
+
+
+def test_each_mistake_is_told_in_full_or_counted() -> None:
+    def told(mistakes: int) -> list[Problem]:
+        return list(reading(hosts=",".join(f"{n} x" for n in range(mistakes)), port="80").problems)
+
+    assert len(told(20)) == 20
+    assert all(problem.value for problem in told(20))
+    for more in (1, 5):
+        [last] = [problem for problem in told(20 + more) if not problem.value]
+        assert (len(told(20 + more)), last.code) == (21, "host-invalid")
+        assert last.reason == f"has {more} more mistakes"
+        assert last.remedy == "Correct those shown; the next ones follow"
+
+
+def test_no_text_of_a_problem_is_longer_than_people_read() -> None:
+    found = read("s", "1", {LB + "x" * 300: "v" * 300, LB + "hosts": "http://" + "h" * 500, LB + "port": "80"})
+    path = reading(hosts="a.com", port="80", context_root="/" + "".join(map(chr, range(0x4E00, 0x4E80))))
+    problems = [*found.problems, *path.problems]
+    assert max(len(problem.key) for problem in problems) == 200
+    assert max(len(problem.value) for problem in problems) == 200
+    assert max(len(problem.reason) for problem in problems) == 400
+    assert max(len(problem.remedy) for problem in problems) == 400
+
+
+def test_a_misspelt_label_is_found_behind_labels_of_others() -> None:
+    labels = {"com.docker.stack.namespace": "shop", LB + "hosts": "a.com", LB + "port": "80", LB + "hots": "b.com"}
+    assert [problem.key for problem in read("shop", "s1", labels).problems] == [LB + "hots"]
+
+
+def test_a_flag_that_is_neither_is_false_and_not_missing() -> None:
+    assert parse_bool("maybe").value is False
 
 
 def test_labels_of_others_are_none_of_our_business() -> None:

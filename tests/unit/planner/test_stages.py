@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from interlock.model.problem import Problem
-from interlock.model.routing import Endpoint
+from interlock.model.routing import Endpoint, Route
 from interlock.model.swarm import Network, Service, ServicePort
 from interlock_planner.stages.claims import age_of, claim_of
 from support.swarm_values import LB, NET, service, task
@@ -115,3 +115,9 @@ def test_age_reads_fractions_of_any_length() -> None:
     ages = [age_of(service("s", created=f"2024-05-01T{t}")) for t in times]
     assert ages == sorted(ages)
     assert len(set(ages)) == len(ages)
+
+
+def test_a_claim_is_of_no_host_yet() -> None:
+    claim, _ = claim_of(service("shop", task("t1"), hosts="a.com,b.com", ip_hash="true"))
+    assert claim is not None
+    assert claim.policy == Route(upstream="", ip_hash=True)
