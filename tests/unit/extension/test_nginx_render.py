@@ -36,7 +36,7 @@ def lines(data: bytes) -> Counter[str]:
 def test_the_file_for_checks_differs_in_its_logs_alone() -> None:
     for default in (True, False):
         live = lines(made().shared(2000, 200, default=default)["nginx.conf"])
-        aside = lines(made().scratch(2000, 200, default=default))
+        aside = lines(made().scratch(2000, 200, default=default)["nginx.conf"])
         assert set(aside - live) == {"error_log stderr warn;", "access_log off;"}
         assert set(live - aside) == {
             'error_log "/dev/stdout" warn;',
