@@ -110,7 +110,8 @@ class Report:
                 HostRejection(
                     host=host,
                     reason=r.reason,
-                    refused=policy_digest(r.policy),
+                    # A guess would hold, for all proxies, a host that may be innocent.
+                    refused=policy_digest(r.policy) if r.exact else "",
                     kept=policy_digest(served[host].host) if host in served else "",
                 )
                 for host, r in self._desired.refused.items()

@@ -29,9 +29,9 @@ class HostRejection(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """A virtual host whose new configuration the proxy refused; its last accepted one stays live.
 
     `refused`: the digest (`interlock.wire.fields.policy_digest`) of the policy that it refused, so that a rejection
-    never speaks of a newer one; empty where an older worker says it, which then holds nothing for others. `kept`: that
-    of the policy which it serves instead, empty for none. A proxy names policies, and brings none: it is the planner
-    that knows them.
+    never speaks of a newer one; empty where an older worker says it, or the proxy did not name the host: it then holds
+    nothing for others. `kept`: that of the policy which it serves instead, empty for none. A proxy names policies, and
+    brings none: it is the planner that knows them.
     """
 
     host: str
