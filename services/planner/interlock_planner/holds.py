@@ -22,6 +22,9 @@ from interlock_planner.stages.holding import turned
 GONE_AFTER = 30.0
 """Seconds after which a proxy that refused a policy, and is no longer heard of, is taken for replaced."""
 
+LOOK_AGAIN = 2.0
+"""Seconds after which proxies are heard again while one refuses: a proxy that goes has no news of that."""
+
 
 Said = tuple[Outcome, HostRejection]
 """Who refused something, and what."""
@@ -43,6 +46,7 @@ class Holds:
         self._unpublished: set[str] = set()
         self._tried: dict[str, Version] = {}
         self._missing: dict[str, float] = {}
+        self._heard_at = float("-inf")
 
     @property
     def records(self) -> dict[str, Held]:
@@ -89,8 +93,13 @@ class Holds:
             self._tried.pop(host, None)
         return None
 
+    def due(self, now: float) -> bool:
+        """Whether proxies are to be heard although none has news."""
+        return now - self._heard_at >= LOOK_AGAIN and any(record.refused for record in self._records.values())
+
     def judge(self, outcomes: Sequence[Outcome], asked: Callable[[str], Asked | None], now: float) -> set[str]:
         """Hear all live proxies; returns the hosts that are to be planned anew. `asked`: without any hold."""
+        self._heard_at = now
         said = _rejections(outcomes)
         self._look_for_missing(outcomes, now)
         touched = {host for host in sorted(said) if self._refused(host, said[host], asked(host), now)}

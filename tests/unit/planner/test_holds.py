@@ -12,7 +12,7 @@ from interlock.model.routing import DEFAULT_HOST, PlanDelta, VirtualHost, unserv
 from interlock.model.swarm import Service
 from interlock.model.version import Version
 from interlock.wire.fields import policy_digest
-from interlock_planner.holds import GONE_AFTER
+from interlock_planner.holds import GONE_AFTER, LOOK_AGAIN
 from interlock_planner.plan import ClusterPlan, scratch
 from support.swarm_values import LB, service, task
 
@@ -279,6 +279,23 @@ def test_proxies_that_are_mended_are_asked_again() -> None:
     assert lab.paths() == ["/b"]
     lab.hear(lab.refuses("p1", run="r2"))
     assert lab.paths() == ["/a"], "it refuses still"
+
+
+def test_while_something_is_refused_proxies_are_heard_also_without_news() -> None:
+    lab = Lab(shop())
+    lab.apply(shop(path="/b"))
+    lab.now += LOOK_AGAIN
+    assert not lab.plan.holds.due(lab.now), "what is on trial needs news"
+    lab.hear(lab.refuses("p1"), lab.runs("p2"))
+    assert not lab.plan.holds.due(lab.now + LOOK_AGAIN - 0.1)
+    assert lab.plan.holds.due(lab.now + LOOK_AGAIN)
+    # p1 is replaced; nobody says anything new any more.
+    while lab.paths() == ["/a"]:
+        lab.now += LOOK_AGAIN
+        assert lab.now < 100 + GONE_AFTER + 4 * LOOK_AGAIN
+        assert lab.plan.holds.due(lab.now)
+        lab.hear(lab.runs("p2"))
+    assert not lab.plan.holds.due(lab.now + GONE_AFTER)
 
 
 def test_who_takes_over_knows_what_is_held_and_what_was_accepted_before_what_is_on_trial() -> None:
