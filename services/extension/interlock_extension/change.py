@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from hashlib import blake2s
+from itertools import islice
 
 import msgspec
 
 from interlock.errors import ConfigRejected, ProxyUnavailable
+from interlock.model.outcome import MOST_UNTRIED
 from interlock.model.routing import DEFAULT_HOST
 from interlock_extension import rollout
 from interlock_extension.desired import Desired
@@ -52,6 +54,7 @@ class Drafting:
         self._longest = 0
         self._stale: set[str] = set()
         self._refused: dict[str, dict[bytes, Blame]] = {}
+        self._untried: dict[str, None] = {}
         self.upstreams = 0
 
     def begin(self, views: Mapping[str, HostView]) -> None:
@@ -59,6 +62,7 @@ class Drafting:
         for host, view in views.items():
             self._remember(host)
             self.upstreams += len(view.upstreams)
+            self._note_untried(host, view)
             try:
                 self._content[self._renderer.file_of(host)] = self._renderer.host(view)
             except ConfigRejected as error:
@@ -157,10 +161,23 @@ class Drafting:
                 self._desired.served.pop(host, None)
             else:
                 self._desired.served[host] = view
+            self._note_untried(host, view)
             if host not in self._desired.hosts:
                 self._refused.pop(host, None)
             elif view is not None and view == self._desired.wanted(host):
                 self._desired.refused.pop(host, None)
+
+    @property
+    def untried(self) -> tuple[str, ...]:
+        """Hosts of whose present policy the proxy was not given all; the latest of them, sorted."""
+        return tuple(sorted(islice(reversed(self._untried), MOST_UNTRIED)))
+
+    def _note_untried(self, host: str, view: HostView | None) -> None:
+        # What changed last is last.
+        self._untried.pop(host, None)
+        policy = self._desired.hosts.get(host)
+        if policy is not None and not (view and view.host == policy and view.whole):
+            self._untried[host] = None
 
     def refuse(self, draft: Draft, host: str, blame: Blame) -> bool:
         """The proxy refused this host's draft, which is not tried again; False when it had been refused before."""

@@ -112,7 +112,8 @@ class Report:
                     reason=r.reason,
                     # A guess would hold, for all proxies, a host that may be innocent.
                     refused=policy_digest(r.policy) if r.exact else "",
-                    kept=policy_digest(served[host].host) if host in served else "",
+                    # Only what was tried can be fallen back on.
+                    kept=policy_digest(served[host].host) if host in served and served[host].whole else "",
                 )
                 for host, r in self._desired.refused.items()
             )
@@ -127,6 +128,7 @@ class Report:
             stale_since=self._intake.stale_since,
             stale_reason=self._intake.stale_reason or self._intake.unwatched,
             rejections=rejections,
+            untried=self._drafting.untried,
             denied=self._desk.denied,
             unreachable=self._unreachable,
             drains=self._drains,

@@ -157,7 +157,7 @@ class ClusterPlanner:
         holds = self._plan.holds
         try:
             if self._whole:
-                self._held.replace(holds.kept, token)
+                self._held.replace(holds.records, token)
             elif holds.changed:
                 self._held.write(holds.changed, token)
         except NotAllowed as error:

@@ -273,6 +273,19 @@ def test_a_refused_new_host_answers_503_and_the_default_does_not(lab: WorkerLab,
     assert rejection.refused == policy_digest(hosts[A])
 
 
+def test_a_host_without_endpoints_is_untried_until_it_is_served(lab: WorkerLab, backend: Make) -> None:
+    one = backend("one")
+    port = free_port()
+    lab.start()
+    outcome = lab.until_runs(lab.serve({A: (endpoint(port, "t1"),), B: (endpoint(one.port, "t2"),)}))
+    assert outcome.untried == (A,)
+    backend("two", port)
+    until(lambda: lab.outcome().untried == (), "it is served")
+    outcome = lab.until_runs(lab.serve({A: (), B: (endpoint(one.port, "t2"),)}))
+    assert outcome.untried == (A,)
+    assert lab.until_runs(lab.serve({B: (endpoint(one.port, "t2"),)})).untried == ()
+
+
 def test_a_refusal_of_the_main_file_is_said_of_no_hosts_policy(
     lab: WorkerLab, backend: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
