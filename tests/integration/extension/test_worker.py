@@ -283,6 +283,11 @@ def test_a_host_without_endpoints_is_untried_until_it_is_served(lab: WorkerLab, 
     until(lambda: lab.outcome().untried == (), "it is served")
     outcome = lab.until_runs(lab.serve({A: (), B: (endpoint(one.port, "t2"),)}))
     assert outcome.untried == (A,)
+    # Nor is it what a planner could fall back on.
+    plan = plan_of({A: (), B: (endpoint(one.port, "t2"),)})
+    outcome = lab.until_runs(lab.publish(Plan(hosts={**plan.hosts, A: duplicate_routes(A)}, upstreams=plan.upstreams)))
+    assert [(r.host, r.kept) for r in outcome.rejections] == [(A, "")]
+    assert outcome.untried == (A,)
     assert lab.until_runs(lab.serve({B: (endpoint(one.port, "t2"),)})).untried == ()
 
 
