@@ -11,7 +11,7 @@ from interlock.bus.connection import Bus
 from interlock.bus.held import HeldPolicies
 from interlock.bus.outcomes import OutcomeNews, Outcomes
 from interlock.bus.state import StateWriter
-from interlock.errors import Fenced
+from interlock.errors import BusUnavailable, Corrupted, Fenced
 from interlock.model.held import Held
 from interlock.model.names import Cluster
 from interlock.model.outcome import HostRejection, Outcome
@@ -110,6 +110,42 @@ def test_news_after_a_flush_and_past_a_log_that_is_none(bus: Bus) -> None:
     assert news.poll([EAST, WEST]) == {}
     outcomes.publish(EAST, says("p1", "again"))
     assert news.poll([EAST, WEST]) == {EAST: [says("p1", "again")]}
+
+
+def test_news_of_one_cluster_are_not_lost_where_another_cannot_be_asked(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes, news = Outcomes(bus), OutcomeNews(bus)
+    assert news.poll([EAST, WEST]) == {EAST: [], WEST: []}
+    for cluster in (EAST, WEST):
+        outcomes.publish(cluster, says("p1"))
+    live = Outcomes.live
+
+    def away(self: Outcomes, cluster: Cluster) -> list[Outcome]:
+        if cluster == WEST:
+            raise BusUnavailable("the bus is away")
+        return live(self, cluster)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Outcomes, "live", away)
+        with pytest.raises(BusUnavailable):
+            news.poll([EAST, WEST])
+    assert news.poll([EAST, WEST]) == {EAST: [says("p1")], WEST: [says("p1")]}
+
+
+def test_outcomes_that_cannot_be_read_are_not_an_absence_of_proxies(bus: Bus) -> None:
+    outcomes, news = Outcomes(bus), OutcomeNews(bus)
+    for cluster in (EAST, WEST):
+        outcomes.publish(cluster, says("p1"))
+    bus.command("SET", keys.outcomes(WEST), "not of our making")
+    with pytest.raises(Corrupted):
+        outcomes.live(WEST)
+    assert outcomes.shown(WEST) == []
+    # Unknown for one is no reason not to hear the others; it is told once it can be read.
+    assert news.poll([WEST, EAST]) == {EAST: [says("p1")]}
+    bus.command("DEL", keys.outcomes(WEST))
+    outcomes.publish(WEST, says("p1"), news=False)
+    assert news.poll([WEST, EAST]) == {WEST: [says("p1")]}
 
 
 def test_a_rejection_of_an_older_worker_is_read_and_ours_by_an_older_reader() -> None:

@@ -148,6 +148,27 @@ def test_a_new_host_that_is_refused_answers_503_and_no_other_answers_for_it(pipe
     assert refusals(pipeline) == []
 
 
+def test_what_changed_at_no_replicas_is_held_when_it_is_scaled_up_and_refused(pipeline: Pipeline) -> None:
+    """Without endpoints nginx is given a 503, so that every proxy runs what none has tried."""
+    pipeline.service("shop", replicas=1, labels={"context_root": "/a"})
+    pipeline.wait_effective("shop")
+    pipeline.wait(lambda: not HeldPolicies(pipeline.bus, Cluster(REGION, "")).read(), "it is accepted")
+    pipeline.sim.scale("shop", 0)
+    pipeline.wait_effective("shop")
+    pipeline.sim.set_labels("shop", {ROOT: "/b", STICKY: COOKIE})
+    pipeline.service("new", labels={"sticky_session_cookie": COOKIE}, replicas=0)
+    pipeline.wait_effective("shop", "new")
+    pipeline.wait(lambda: statuses(pipeline, "shop.test", "/b") == {503}, "nobody is there")
+    assert refusals(pipeline) == []
+    pipeline.sim.scale("shop", 1)
+    pipeline.sim.scale("new", 1)
+    until_refused(pipeline, "shop", "new")
+    reasons = {p.service: p.reason for p in refusals(pipeline)}
+    assert "last accepted configuration is held" in reasons["shop"]
+    assert "answers 503" in reasons["new"]
+    pipeline.wait(lambda: statuses(pipeline, "shop.test", "/a") == {200}, "the old path serves")
+
+
 def test_proxies_that_are_mended_and_restarted_end_the_hold_without_the_service(
     pipeline: Pipeline, refusing: Path
 ) -> None:

@@ -28,7 +28,8 @@ class RefusingExtension(NginxExtension):
         render = renderer.host
 
         def host(view: HostView) -> bytes:
-            wrong = any(route.sticky_cookie == COOKIE for route in view.host.routes)
+            # As with most of a policy: it is written where somebody is served.
+            wrong = view.usable and any(route.sticky_cookie == COOKIE for route in view.host.routes)
             return render(view) + (_LINE if wrong else b"")
 
         if Path(os.environ[WHILE]).exists():

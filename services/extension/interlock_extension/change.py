@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from hashlib import blake2s
+from itertools import islice
 
 import msgspec
 
 from interlock.errors import ConfigRejected, ProxyUnavailable
+from interlock.model.outcome import MOST_UNTRIED
 from interlock.model.routing import DEFAULT_HOST
 from interlock_extension import rollout
 from interlock_extension.desired import Desired
@@ -18,6 +20,13 @@ from interlock_extension.port import Control, HostView, Renderer
 from interlock_extension.rollout import Rollout
 
 _MOST_REMEMBERED = 16
+
+
+class Blame(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a host's file is taken for refused. `exact`: whether the proxy named that file, or it is only a guess."""
+
+    reason: str
+    exact: bool
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +53,8 @@ class Drafting:
         self._host_of: dict[str, str] = {}
         self._longest = 0
         self._stale: set[str] = set()
-        self._refused: dict[str, dict[bytes, str]] = {}
+        self._refused: dict[str, dict[bytes, Blame]] = {}
+        self._untried: dict[str, None] = {}
         self.upstreams = 0
 
     def begin(self, views: Mapping[str, HostView]) -> None:
@@ -52,10 +62,11 @@ class Drafting:
         for host, view in views.items():
             self._remember(host)
             self.upstreams += len(view.upstreams)
+            self._note_untried(host, view)
             try:
                 self._content[self._renderer.file_of(host)] = self._renderer.host(view)
             except ConfigRejected as error:
-                self._desired.refuse(host, str(error))
+                self._desired.refuse(host, str(error), view.host)
 
     def all_files(self) -> dict[str, bytes]:
         """Every file of the proxy, for its start."""
@@ -111,12 +122,12 @@ class Drafting:
             try:
                 data = self._renderer.host(view)
             except ConfigRejected as error:
-                self._desired.refuse(host, str(error))
+                self._desired.refuse(host, str(error), view.host)
                 continue
-            reason = self._refused.get(host, {}).get(_digest(data))
-            if reason is None:
+            blame = self._refused.get(host, {}).get(_digest(data))
+            if blame is None:
                 return view, data
-            self._desired.refuse(host, reason)
+            self._desired.refuse(host, blame.reason, view.host if blame.exact else None)
         served = self._desired.served.get(host)
         return served, self._content.get(self._renderer.file_of(host))
 
@@ -150,40 +161,53 @@ class Drafting:
                 self._desired.served.pop(host, None)
             else:
                 self._desired.served[host] = view
+            self._note_untried(host, view)
             if host not in self._desired.hosts:
                 self._refused.pop(host, None)
             elif view is not None and view == self._desired.wanted(host):
                 self._desired.refused.pop(host, None)
 
-    def refuse(self, draft: Draft, host: str, reason: str) -> bool:
+    @property
+    def untried(self) -> tuple[str, ...]:
+        """Hosts of whose present policy the proxy was not given all; the latest of them, sorted."""
+        return tuple(sorted(islice(reversed(self._untried), MOST_UNTRIED)))
+
+    def _note_untried(self, host: str, view: HostView | None) -> None:
+        # What changed last is last.
+        self._untried.pop(host, None)
+        policy = self._desired.hosts.get(host)
+        if policy is not None and not (view and view.host == policy and view.whole):
+            self._untried[host] = None
+
+    def refuse(self, draft: Draft, host: str, blame: Blame) -> bool:
         """The proxy refused this host's draft, which is not tried again; False when it had been refused before."""
         known = self._refused.setdefault(host, {})
         refused = _digest(draft.files.get(self._renderer.file_of(host)) or b"")
         new = refused not in known
-        known[refused] = reason
+        known[refused] = blame
         if len(known) > _MOST_REMEMBERED:
             del known[next(iter(known))]
-        self._desired.refuse(host, reason)
+        view = draft.views[host]
+        self._desired.refuse(host, blame.reason, view.host if view and blame.exact else None)
         return new
 
-    def culprits(self, draft: Draft, error: ConfigRejected, control: Control) -> dict[str, str]:
-        """The hosts at fault and why: who the proxy named, else who is refused aside, else the only one changed."""
+    def culprits(self, draft: Draft, error: ConfigRejected, control: Control) -> dict[str, Blame]:
+        """The hosts at fault and why: who the proxy named, now or aside; else, as a guess, all that may be."""
         changed = {file: self._host_of[file] for file, data in draft.files.items() if data and file in self._host_of}
         if error.culprit in changed:
-            return {changed[error.culprit]: str(error)}
-        if len(changed) == 1:
-            return {host: str(error) for host in changed.values()}
-        found: dict[str, str] = {}
+            return {changed[error.culprit]: Blame(reason=str(error), exact=True)}
+        found: dict[str, Blame] = {}
         for file, host in changed.items():
             data = draft.files[file]
             try:
                 control.check({file: data} if data else {})
             except ConfigRejected as refusal:
-                found[host] = str(refusal)
+                found[host] = Blame(reason=str(refusal), exact=refusal.culprit == file)
             except ProxyUnavailable:
                 # It cannot be asked now; the next attempt will tell.
                 return {}
-        return found or {host: str(error) for host in changed.values()}
+        named = {host: blame for host, blame in found.items() if blame.exact}
+        return named or found or {host: Blame(reason=str(error), exact=False) for host in changed.values()}
 
 
 def _digest(data: bytes) -> bytes:

@@ -26,10 +26,14 @@ class Touched(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
-    """A policy that the proxy refused; it is not tried again until it changes."""
+    """A policy that the proxy refused; it is not tried again until it changes.
+
+    `exact`: whether it is known to be this very policy, and not something that was brought into effect with it.
+    """
 
     policy: VirtualHost
     reason: str
+    exact: bool = False
 
 
 class Desired:
@@ -236,11 +240,13 @@ class Desired:
         upstreams = {u.name: self.upstreams.get(u.name) or _only(u, live) for u in served.upstreams}
         return self._chosen(served.host, upstreams)
 
-    def refuse(self, host: str, reason: str) -> None:
-        """The proxy refused the host's present policy."""
+    def refuse(self, host: str, reason: str, guilty: VirtualHost | None = None) -> None:
+        """The host's present policy is not tried again. `guilty`: what the proxy refused, None for a guess."""
         policy = self.hosts.get(host)
         if policy is not None:
-            self.refused[host] = Refused(policy=policy, reason=reason)
+            before = self.refused.get(host)
+            exact = policy == guilty or (before is not None and before.policy == policy and before.exact)
+            self.refused[host] = Refused(policy=policy, reason=reason, exact=exact)
 
     def draining(self, hosts: Iterable[str]) -> Iterator[Endpoint]:
         """The endpoints of these hosts that drain."""

@@ -31,6 +31,12 @@ class HostView(msgspec.Struct, frozen=True, kw_only=True):
         """Whether any path of it can be served."""
         return bool(self.upstreams)
 
+    @property
+    def whole(self) -> bool:
+        """Whether every path of it can be served: only then all of its policy is in the file."""
+        present = {upstream.name for upstream in self.upstreams}
+        return all(route.upstream in present for route in self.host.routes)
+
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
     """What a proven apply took. Unix seconds.

@@ -110,8 +110,10 @@ class Report:
                 HostRejection(
                     host=host,
                     reason=r.reason,
-                    refused=policy_digest(r.policy),
-                    kept=policy_digest(served[host].host) if host in served else "",
+                    # A guess would hold, for all proxies, a host that may be innocent.
+                    refused=policy_digest(r.policy) if r.exact else "",
+                    # Only what was tried can be fallen back on.
+                    kept=policy_digest(served[host].host) if host in served and served[host].whole else "",
                 )
                 for host, r in self._desired.refused.items()
             )
@@ -126,6 +128,7 @@ class Report:
             stale_since=self._intake.stale_since,
             stale_reason=self._intake.stale_reason or self._intake.unwatched,
             rejections=rejections,
+            untried=self._drafting.untried,
             denied=self._desk.denied,
             unreachable=self._unreachable,
             drains=self._drains,

@@ -203,7 +203,7 @@ class Worker:
             else:
                 host, view = dropped
                 self._ledger.settle({host: (view, None)}, time.time(), self._desired.draining_since)
-                self._desired.refuse(host, str(error))
+                self._desired.refuse(host, str(error), view.host if view else None)
                 self._dirty.add(host)
             return
         except InterlockError as error:
@@ -362,9 +362,9 @@ class Worker:
         """Find whom the proxy refused, so that the rest can proceed with the next attempt."""
         culprits = self._drafting.culprits(draft, error, self._control)
         new = False
-        for host, reason in culprits.items():
-            self._log.warning("a virtual host was refused; its last accepted one stays", host=host, reason=reason)
-            new |= self._drafting.refuse(draft, host, reason)
+        for host, blame in culprits.items():
+            self._log.warning("a virtual host was refused; its last accepted one stays", host=host, reason=blame.reason)
+            new |= self._drafting.refuse(draft, host, blame)
             self._meters.rejections.inc()
         self._refusals += 1
         if not new:

@@ -22,7 +22,7 @@ def _cluster(bus: Bus, cluster: Cluster) -> ClusterState:
     services, plan = _snapshot(bus, keys.services(cluster)), _snapshot(bus, keys.plan(cluster))
     read, refused = read_services(services.fields)
     planned, unread = read_plan(plan.fields)
-    outcomes = Outcomes(bus).live(cluster)
+    outcomes = Outcomes(bus).shown(cluster)
     doubts = (
         (services.version is None or not services.complete, "its services are not complete on the bus"),
         (plan.version is None or not plan.complete, "it has no complete plan yet"),

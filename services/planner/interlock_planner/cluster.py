@@ -64,6 +64,11 @@ class ClusterPlanner:
         """Whether all services are known, so that it can be told what proxies speak of."""
         return self._complete and self._plan.following
 
+    @property
+    def due(self) -> bool:
+        """Whether proxies are to be heard although none has news."""
+        return self._plan.holds.due(self._clock())
+
     def begin(self, token: Token) -> None:
         """Start a term: shut former owners out. The caller then has a fresh snapshot of the services read."""
         self._writer.fence(token)
@@ -152,7 +157,7 @@ class ClusterPlanner:
         holds = self._plan.holds
         try:
             if self._whole:
-                self._held.replace(holds.kept, token)
+                self._held.replace(holds.records, token)
             elif holds.changed:
                 self._held.write(holds.changed, token)
         except NotAllowed as error:

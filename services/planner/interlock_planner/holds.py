@@ -1,9 +1,10 @@
 """Which hosts of a cluster are held on an older policy, which are on trial, and what proxies say of either. Pure.
 
-A host whose policy changes is *on trial* until every live proxy runs it; the policy that was accepted before is kept
-that long. The first refusal of exactly the policy that is wanted ends the trial: the host is *held*, for all proxies of
-the cluster, until its services want another policy, or until every worker that refused it has been started anew. A
-refusal of what all had accepted (by a proxy that joined later, say) is told, and holds nobody.
+A host whose policy changes is *on trial* until every live proxy runs it and one has tried it: serves it with endpoints.
+The policy that was accepted before is kept that long. The first refusal of exactly the policy that is wanted ends the
+trial: the host is *held*, for all proxies of the cluster, until its services want another policy, or until every worker
+that refused it has been started anew. A refusal of what all had accepted (by a proxy that joined later, say) is told,
+and holds nobody.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from interlock_planner.stages.holding import turned
 
 GONE_AFTER = 30.0
 """Seconds after which a proxy that refused a policy, and is no longer heard of, is taken for replaced."""
+
+LOOK_AGAIN = 2.0
+"""Seconds after which proxies are heard again while one refuses: a proxy that goes has no news of that."""
 
 
 Said = tuple[Outcome, HostRejection]
@@ -43,22 +47,17 @@ class Holds:
         self._unpublished: set[str] = set()
         self._tried: dict[str, Version] = {}
         self._missing: dict[str, float] = {}
+        self._heard_at = float("-inf")
 
     @property
     def records(self) -> dict[str, Held]:
-        """All of them, as a copy."""
+        """All of them, as a copy: whoever takes over must know them."""
         return dict(self._records)
-
-    @property
-    def kept(self) -> dict[str, Held]:
-        """Those that whoever takes over must know: what is on trial without a past needs no record."""
-        return {host: record for host, record in self._records.items() if _kept(record)}
 
     @property
     def changed(self) -> dict[str, Held | None]:
         """Of these, what differs since `stored`; None where there is none any more."""
-        found = {host: self._records.get(host) for host in sorted(self._changed)}
-        return {host: record if record and _kept(record) else None for host, record in found.items()}
+        return {host: self._records.get(host) for host in sorted(self._changed)}
 
     def stored(self) -> None:
         """What has changed is safe now."""
@@ -89,17 +88,22 @@ class Holds:
             self._tried.pop(host, None)
         return None
 
+    def due(self, now: float) -> bool:
+        """Whether proxies are to be heard although none has news."""
+        return now - self._heard_at >= LOOK_AGAIN and any(record.refused for record in self._records.values())
+
     def judge(self, outcomes: Sequence[Outcome], asked: Callable[[str], Asked | None], now: float) -> set[str]:
         """Hear all live proxies; returns the hosts that are to be planned anew. `asked`: without any hold."""
+        self._heard_at = now
         said = _rejections(outcomes)
         self._look_for_missing(outcomes, now)
         touched = {host for host in sorted(said) if self._refused(host, said[host], asked(host), now)}
-        everywhere = _everywhere(outcomes)
+        everywhere, untried = _everywhere(outcomes), _untried(outcomes)
         for host, record in list(self._records.items()):
             if host in touched:
                 continue
             if not record.refused:
-                if host not in said and _includes(everywhere, self._tried.get(host)):
+                if host not in said and host not in untried and _includes(everywhere, self._tried.get(host)):
                     self._put(host, None)
             elif self._mended(record, outcomes, now):
                 touched.add(host)
@@ -160,12 +164,8 @@ class Holds:
             self._unpublished.discard(host)
         else:
             self._records[host] = record
-        if record != before and ((before and _kept(before)) or (record and _kept(record))):
+        if record != before:
             self._changed.add(host)
-
-
-def _kept(record: Held) -> bool:
-    return bool(record.refused or record.between) or record.policy is not None
 
 
 def _accepted(record: Held, kept: Iterable[str]) -> VirtualHost | None:
@@ -180,6 +180,12 @@ def _everywhere(outcomes: Sequence[Outcome]) -> Version | None:
     if not versions or len(versions) < len(outcomes) or len({version.generation for version in versions}) > 1:
         return None
     return min(versions, key=lambda version: version.seq)
+
+
+def _untried(outcomes: Iterable[Outcome]) -> set[str]:
+    """Hosts that no live proxy has served with endpoints yet: nginx was not given what their policy says."""
+    each = [set(outcome.untried) for outcome in outcomes]
+    return set.intersection(*each) if each else set()
 
 
 def _includes(running: Version | None, tried: Version | None) -> bool:

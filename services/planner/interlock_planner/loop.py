@@ -208,6 +208,9 @@ class PlannerLoop:
             return
         self._listened = now
         judging = [cluster for cluster in sorted(self._owned) if self._clusters[cluster].judges]
+        for cluster in judging:
+            if self._clusters[cluster].due:
+                self._news.forget(cluster)
         for cluster, outcomes in self._news.poll(judging).items():
             planner = self._clusters[cluster]
             planner.judge(outcomes)

@@ -8,7 +8,7 @@ from interlock.bus import keys
 from interlock.bus.connection import Bus
 from interlock.bus.scripts import load
 from interlock.bus.state import Retention
-from interlock.errors import WireError
+from interlock.errors import Corrupted, NotAllowed, WireError
 from interlock.model.names import Cluster
 from interlock.model.outcome import Outcome
 from interlock.wire import codec
@@ -23,7 +23,7 @@ _keep = load("outcome", roomy=True)
 
 
 class Outcomes:
-    """The outcomes of any cluster. Every method raises `BusUnavailable`."""
+    """The outcomes of any cluster. Every method raises `BusUnavailable`, or another `BusError` for a refusal."""
 
     def __init__(self, bus: Bus, *, retention: Retention = _RETENTION) -> None:
         self._bus = bus
@@ -47,9 +47,12 @@ class Outcomes:
         )
 
     def live(self, cluster: Cluster) -> list[Outcome]:
-        """The outcomes of the proxies whose heartbeat is not over, sorted by proxy. Unreadable ones are left out."""
+        """The outcomes of the proxies whose heartbeat is not over, sorted by proxy. Unreadable ones are left out.
+
+        Raises `Corrupted` where the key is not of our making: that is no absence of proxies.
+        """
         now = self._bus.server_time()
-        answer = self._bus.pipeline([("HGETALL", keys.outcomes(cluster))])[0] or {}
+        answer: dict[bytes, bytes] = self._bus.command("HGETALL", keys.outcomes(cluster))
         found = []
         for value in answer.values():
             expires, _, frame = value.partition(b":")
@@ -60,6 +63,13 @@ class Outcomes:
             except WireError:
                 continue
         return sorted(found, key=lambda outcome: outcome.proxy)
+
+    def shown(self, cluster: Cluster) -> list[Outcome]:
+        """The same for people: a key that is not of our making does not hide the other clusters."""
+        try:
+            return self.live(cluster)
+        except Corrupted:
+            return []
 
 
 class OutcomeNews:
@@ -73,17 +83,25 @@ class OutcomeNews:
     def poll(self, clusters: Iterable[Cluster]) -> dict[Cluster, list[Outcome]]:
         """All live outcomes of those clusters with news since the last poll; of one that is new here, in any case.
 
-        Raises `BusUnavailable`; what was not told is told by the next poll.
+        A cluster whose outcomes the bus refuses to tell is left out, since unknown is not empty. Raises
+        `BusUnavailable`. What was not told is told by the next poll.
         """
         asked = list(clusters)
         found: dict[Cluster, list[Outcome]] = {}
+        told: dict[Cluster, object] = {}
         # Whatever is newest and was not so before is news: after a flush or a failover ids may begin anew, or again.
         commands = [("XREVRANGE", f"{keys.outcomes(c)}:log", "+", "-", "COUNT", 1) for c in asked]
         for cluster, entries in zip(asked, self._bus.pipeline(commands) if asked else (), strict=True):
             newest = entries[0] if entries else None
-            if cluster not in self._newest or (newest is not None and newest != self._newest[cluster]):
+            if entries is None or (cluster in self._newest and newest in (None, self._newest[cluster])):
+                continue
+            try:
                 found[cluster] = self._outcomes.live(cluster)
-                self._newest[cluster] = newest
+            except (Corrupted, NotAllowed):
+                continue
+            told[cluster] = newest
+        # Only now: what was heard of one cluster is not told where another's cannot be asked.
+        self._newest |= told
         return found
 
     def forget(self, cluster: Cluster) -> None:

@@ -165,7 +165,7 @@ def _cluster(bus: Bus, cluster: Cluster, now: float) -> ClusterView:
     snapshot = _snapshot(bus, keys.plan(cluster))
     plan, refused = read_plan(snapshot.fields)
     endpoints = [e for upstream in plan.upstreams.values() for e in upstream.endpoints]
-    outcomes = Outcomes(bus).live(cluster)
+    outcomes = Outcomes(bus).shown(cluster)
     return ClusterView(
         region=cluster.region,
         cluster=cluster.name,

@@ -10,6 +10,9 @@ from interlock.model.version import Version
 
 Result = Literal["unchanged", "updated", "reloaded", "rejected", "starting"]
 
+MOST_UNTRIED = 200
+"""Hosts that an outcome names as untried at most, so that heartbeats stay small."""
+
 
 class Drain(msgspec.Struct, frozen=True, kw_only=True):
     """How one draining endpoint was let go. Times in Unix seconds, the margin in seconds.
@@ -29,9 +32,9 @@ class HostRejection(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """A virtual host whose new configuration the proxy refused; its last accepted one stays live.
 
     `refused`: the digest (`interlock.wire.fields.policy_digest`) of the policy that it refused, so that a rejection
-    never speaks of a newer one; empty where an older worker says it, which then holds nothing for others. `kept`: that
-    of the policy which it serves instead, empty for none. A proxy names policies, and brings none: it is the planner
-    that knows them.
+    never speaks of a newer one; empty where an older worker says it, or the proxy did not name the host: it then holds
+    nothing for others. `kept`: that of the policy which it serves instead, empty for none. A proxy names policies, and
+    brings none: it is the planner that knows them.
     """
 
     host: str
@@ -75,6 +78,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     Times in Unix seconds. `version` is the plan version that it serves, None before the first. `stale_since`: since
     when the worker could not reach the bus or the plan was not complete; None while it is fresh.
+    `untried`: hosts of that plan that the proxy was given as a 503, all or in part, since no endpoint is there: their
+    policy was not tried. The `MOST_UNTRIED` that changed last; an older worker names none.
     `denied`: the first of them, all are in the counter `endpoints_denied`. `unreachable`: one for each service.
     `hops`: times of the last change, see `interlock.wire.trail`. `run`: names the worker's process; empty where an
     older worker says it.
@@ -95,6 +100,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     stale_since: float | None = None
     stale_reason: str = ""
     rejections: tuple[HostRejection, ...] = ()
+    untried: tuple[str, ...] = ()
     denied: tuple[Denied, ...] = ()
     unreachable: tuple[Unreachable, ...] = ()
     drains: tuple[Drain, ...] = ()

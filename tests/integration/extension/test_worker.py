@@ -273,6 +273,45 @@ def test_a_refused_new_host_answers_503_and_the_default_does_not(lab: WorkerLab,
     assert rejection.refused == policy_digest(hosts[A])
 
 
+def test_a_host_without_endpoints_is_untried_until_it_is_served(lab: WorkerLab, backend: Make) -> None:
+    one = backend("one")
+    port = free_port()
+    lab.start()
+    outcome = lab.until_runs(lab.serve({A: (endpoint(port, "t1"),), B: (endpoint(one.port, "t2"),)}))
+    assert outcome.untried == (A,)
+    backend("two", port)
+    until(lambda: lab.outcome().untried == (), "it is served")
+    outcome = lab.until_runs(lab.serve({A: (), B: (endpoint(one.port, "t2"),)}))
+    assert outcome.untried == (A,)
+    # Nor is it what a planner could fall back on.
+    plan = plan_of({A: (), B: (endpoint(one.port, "t2"),)})
+    outcome = lab.until_runs(lab.publish(Plan(hosts={**plan.hosts, A: duplicate_routes(A)}, upstreams=plan.upstreams)))
+    assert [(r.host, r.kept) for r in outcome.rejections] == [(A, "")]
+    assert outcome.untried == (A,)
+    assert lab.until_runs(lab.serve({B: (endpoint(one.port, "t2"),)})).untried == ()
+
+
+def test_a_refusal_of_the_main_file_is_said_of_no_hosts_policy(
+    lab: WorkerLab, backend: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever changed at that moment is held back here, by a guess, and nowhere else."""
+    main = render.NginxRenderer._render_main
+
+    def refused_from_two_on(self: render.NginxRenderer, hosts: int, longest: int, **how: bool) -> bytes:
+        return main(self, hosts, longest, **how) + (b"not_a_directive;\n" if hosts > 1 else b"")
+
+    monkeypatch.setattr(render.NginxRenderer, "_render_main", refused_from_two_on)
+    one = backend("one")
+    lab.start()
+    lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"),)}))
+    lab.serve({A: (endpoint(one.port, "t1"),), B: (endpoint(one.port, "t2"),)})
+    until(lambda: lab.outcome().rejections, "it is refused")
+    [rejection] = lab.outcome().rejections
+    assert "not_a_directive" in rejection.reason
+    assert (rejection.host, rejection.refused) == (B, "")
+    assert ask(lab.port, A).text.startswith("one")
+
+
 def test_endpoints_that_are_refused_are_not_tried_for_ever(
     lab: WorkerLab, backend: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ from interlock.model.routing import VirtualHost
 from interlock.model.swarm import Service
 from interlock.wire import codec
 from interlock.wire.fields import policy_digest, service_bytes
+from interlock_planner import holds
 from support.bus_servers import Server
 from support.planner_lab import Pen, always, eventually, planner, process
 from support.swarm_values import LB, service, task
@@ -176,6 +177,20 @@ def test_a_change_that_nobody_planned_is_held_on_what_was_published(server: Serv
         eventually(lambda: paths(pen) == ["/b"])
         proxies.refuse("p1", pen.plan().hosts["shop.com"])
         eventually(lambda: paths(pen) == ["/a"])
+
+
+def test_a_hold_ends_in_a_quiet_cluster_when_its_refuser_is_gone(
+    server: Server, pen: Pen, proxies: Proxies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No proxy has anything new to say: one goes, the other's heartbeats go on."""
+    monkeypatch.setattr(holds, "GONE_AFTER", 0.5)
+    monkeypatch.setattr(holds, "LOOK_AGAIN", 0.2)
+    with planner(server.url):
+        hold(pen, proxies)
+        proxies.report("p2")
+        always(lambda: paths(pen) == ["/a"], 0.8)
+        pen.bus.command("HDEL", keys.outcomes(pen.cluster), "p1")
+        eventually(lambda: paths(pen) == ["/b"])
 
 
 def test_a_new_host_that_is_refused_answers_503(server: Server, pen: Pen, proxies: Proxies) -> None:

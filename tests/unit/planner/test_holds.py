@@ -12,7 +12,7 @@ from interlock.model.routing import DEFAULT_HOST, PlanDelta, VirtualHost, unserv
 from interlock.model.swarm import Service
 from interlock.model.version import Version
 from interlock.wire.fields import policy_digest
-from interlock_planner.holds import GONE_AFTER
+from interlock_planner.holds import GONE_AFTER, LOOK_AGAIN
 from interlock_planner.plan import ClusterPlan, scratch
 from support.swarm_values import LB, service, task
 
@@ -42,18 +42,25 @@ class Lab:
     def version(self, seq: int | None = None) -> Version:
         return Version(generation="g", seq=self.seq if seq is None else seq, nonce="n")
 
-    def runs(self, proxy: str, *, seq: int | None = None, run: str = "r1") -> Outcome:
-        return Outcome(proxy=proxy, extension="nginx", run=run, version=self.version(seq))
+    def runs(self, proxy: str, *, seq: int | None = None, run: str = "r1", untried: str = "") -> Outcome:
+        hosts = (untried,) if untried else ()
+        return Outcome(proxy=proxy, extension="nginx", run=run, version=self.version(seq), untried=hosts)
 
     def refuses(
-        self, proxy: str, host: str = "shop.com", *, run: str = "r1", kept: VirtualHost | None = None
+        self,
+        proxy: str,
+        host: str = "shop.com",
+        *,
+        run: str = "r1",
+        kept: VirtualHost | None = None,
+        untried: str = "",
     ) -> Outcome:
         """It refuses what the services of the host want now, and serves `kept`."""
         asked = self.plan._asked(host)
         assert asked
         serves = policy_digest(kept) if kept else ""
         rejection = HostRejection(host=host, reason=SAID, refused=policy_digest(asked.policy), kept=serves)
-        return msgspec.structs.replace(self.runs(proxy, run=run), rejections=(rejection,))
+        return msgspec.structs.replace(self.runs(proxy, run=run, untried=untried), rejections=(rejection,))
 
     def hear(self, *outcomes: Outcome) -> PlanDelta:
         delta = self.plan.judge(outcomes, self.now)
@@ -169,7 +176,7 @@ def test_a_policy_that_was_accepted_and_replaced_before_anybody_heard_of_it_is_t
     lab.apply(shop(path="/b"))
     between = lab.plan.policies["shop.com"]
     lab.apply(shop(path="/c"))
-    assert lab.plan.holds.kept.keys() == {"shop.com"}
+    assert lab.plan.holds.records.keys() == {"shop.com"}
     # What it names is looked up, and never taken from it.
     lab.hear(lab.refuses("p0", kept=unserved("shop.com")), lab.refuses("p1", kept=between))
     assert lab.paths() == ["/b"]
@@ -179,7 +186,7 @@ def test_of_many_changes_in_a_row_a_few_are_remembered() -> None:
     lab = Lab(shop())
     for n in range(20):
         lab.apply(shop(path=f"/{n}"))
-    record = lab.plan.holds.kept["shop.com"]
+    record = lab.plan.holds.records["shop.com"]
     assert [policy.routes[0].path for policy in (record.policy, *record.between)] == ["/a", "/15", "/16", "/17", "/18"]
 
 
@@ -221,6 +228,47 @@ def test_a_new_host_that_is_refused_answers_503_and_stays_its_owners() -> None:
     assert (problem.severity, problem.key) == ("error", "nginx")
     assert "answers 503" in problem.reason
     assert lab.addresses(host="blog.com") == ["10.0.1.9"]
+
+
+def test_a_new_host_that_nobody_served_when_it_was_run_was_never_accepted() -> None:
+    blog = service("blog", task("t9", "10.0.1.9"), hosts="blog.com")
+    lab = Lab(blog)
+    lab.apply(shop())
+    # Its endpoint is not admitted yet: nginx was given a 503, and none of the policy.
+    lab.hear(lab.runs("p1", untried="shop.com"), lab.runs("p2", untried="shop.com"))
+    for heir in (False, True):
+        if heir:
+            lab.plan, before = ClusterPlan(), lab.plan
+            lab.plan.apply({s.id: s for s in (blog, shop())})
+            lab.plan.follow(before.policies, before.holds.records)
+            lab._published()
+        kept = lab.plan.holds.records
+        lab.hear(lab.refuses("p1", untried="shop.com"), lab.runs("p2", untried="shop.com"))
+        assert "answers 503" in lab.problem(shop()).reason
+        assert lab.addresses("/") == []
+        assert kept.keys() == {"shop.com"}
+        lab.apply(shop(path="/c"))
+        lab.apply(shop())
+
+
+def test_one_proxy_that_serves_a_host_is_enough_for_it_to_be_accepted() -> None:
+    lab = Lab(service("blog", task("t9", "10.0.1.9"), hosts="blog.com"))
+    lab.apply(shop())
+    lab.hear(lab.runs("p1", untried="shop.com"), lab.runs("p2"))
+    assert lab.plan.holds.records == {}
+    lab.hear(lab.refuses("p1", untried="shop.com"), lab.runs("p2"))
+    assert lab.problem(shop()).severity == "warning"
+
+
+def test_a_change_at_no_replicas_is_on_trial_until_it_is_served() -> None:
+    lab = Lab(shop())
+    none = service("shop", hosts="shop.com", context_root="/b")
+    lab.apply(none)
+    lab.hear(lab.runs("p1", untried="shop.com"))
+    lab.apply(shop(path="/b"))
+    lab.hear(lab.refuses("p1"))
+    assert lab.paths() == ["/a"]
+    assert "last accepted configuration is held" in lab.problem(shop()).reason
 
 
 def test_neighbours_on_the_same_host_are_concerned_keep_their_path_and_may_join() -> None:
@@ -281,6 +329,23 @@ def test_proxies_that_are_mended_are_asked_again() -> None:
     assert lab.paths() == ["/a"], "it refuses still"
 
 
+def test_while_something_is_refused_proxies_are_heard_also_without_news() -> None:
+    lab = Lab(shop())
+    lab.apply(shop(path="/b"))
+    lab.now += LOOK_AGAIN
+    assert not lab.plan.holds.due(lab.now), "what is on trial needs news"
+    lab.hear(lab.refuses("p1"), lab.runs("p2"))
+    assert not lab.plan.holds.due(lab.now + LOOK_AGAIN - 0.1)
+    assert lab.plan.holds.due(lab.now + LOOK_AGAIN)
+    # p1 is replaced; nobody says anything new any more.
+    while lab.paths() == ["/a"]:
+        lab.now += LOOK_AGAIN
+        assert lab.now < 100 + GONE_AFTER + 4 * LOOK_AGAIN
+        assert lab.plan.holds.due(lab.now)
+        lab.hear(lab.runs("p2"))
+    assert not lab.plan.holds.due(lab.now + GONE_AFTER)
+
+
 def test_who_takes_over_knows_what_is_held_and_what_was_accepted_before_what_is_on_trial() -> None:
     blog = service("blog", task("t9", "10.0.1.9"), hosts="blog.com")
     lab = Lab(shop(), blog)
@@ -288,11 +353,11 @@ def test_who_takes_over_knows_what_is_held_and_what_was_accepted_before_what_is_
     lab.hear(lab.refuses("p1"))
     hashing = service("blog", task("t9", "10.0.1.9"), hosts="blog.com", ip_hash="true")
     lab.apply(hashing)
-    assert lab.plan.holds.kept.keys() == {"shop.com", "blog.com"}
+    assert lab.plan.holds.records.keys() == {"shop.com", "blog.com"}
     heir = Lab()
     heir.seq, heir.plan = lab.seq, ClusterPlan()
     heir.plan.apply({s.id: s for s in (shop("10.0.1.4", path="/b"), hashing)})
-    heir.plan.follow(lab.plan.policies, lab.plan.holds.kept)
+    heir.plan.follow(lab.plan.policies, lab.plan.holds.records)
     heir._published()
     assert heir.paths() == ["/a"]
     assert heir.addresses("/a") == ["10.0.1.4"]
@@ -306,6 +371,6 @@ def test_what_changed_while_nobody_planned_is_on_trial_against_what_was_publishe
     heir = ClusterPlan()
     heir.apply({shop().id: shop(path="/b")})
     heir.follow(lab.plan.policies, {"gone.com": Held(policy=lab.plan.policies["shop.com"], refused="digest")})
-    assert heir.holds.kept["shop.com"].policy == lab.plan.plan.hosts["shop.com"]
+    assert heir.holds.records["shop.com"].policy == lab.plan.plan.hosts["shop.com"]
     assert heir.holds.changed.keys() == {"shop.com", "gone.com"}
     assert heir.holds.changed["gone.com"] is None
