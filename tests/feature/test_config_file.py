@@ -46,7 +46,7 @@ def test_config_check_tells_what_takes_effect(tmp_path: Path) -> None:
     rest = {k["key"].rpartition(".")[2]: k["effect"] for k in keys if ".Config." not in k["key"]}
     assert {name for name, effect in rest.items() if effect == "now"} == {
         "DockerURL", "AllowInsecure", "TLSCACert", "TLSCert", "TLSKey", "PollInterval", "ServiceCluster", "TargetPort",
-        "ProxyStopGracePeriod",
+        "ProxyStopGracePeriod", "Template",
     }  # fmt: skip
 
 

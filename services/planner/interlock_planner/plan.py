@@ -235,7 +235,7 @@ class ClusterPlan:
                 value="",
                 reason=f"its state on the bus cannot be read, so what was read last is in force: {reason}",
                 remedy="Bring watcher and planner to versions within one schema of each other",
-                severity="warning" if claim else "error",
+                severity="warning" if claim and claim.served else "error",
             ),
         )
 

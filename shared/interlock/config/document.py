@@ -124,7 +124,8 @@ def examine(text: str, *, where: str) -> Document:
             severity="error", line=None, path="", message="not TOML: it is nested too deeply; correct the file"
         )
         return Document(where=where, findings=(said,))
-    except tomllib.TOMLDecodeError as error:
+    # TOML's own errors, and numbers with more digits than Python reads.
+    except ValueError as error:
         at = re.search(r"line (\d+)", str(error))
         said = Finding(
             severity="error", line=int(at[1]) if at else len(text.splitlines()) or None, path="",

@@ -60,7 +60,7 @@ def _wrong_shape(text: str) -> Parsed[str] | None:
             "host-invalid", text, "has a scheme", f"Write only the host name, {bare!r}; a path belongs in context_root"
         )
     if "/" in text:
-        host, _, path = text.partition("/")
+        host, path = re.split(r"[/:]", text, maxsplit=1)[0], text.partition("/")[2]
         remedy = f"Write only the host name, {host!r}, and the path in com.docker.lb.context_root=/{path}"
         return refused("host-invalid", text, "has a path", remedy)
     port = _PORT.fullmatch(text)

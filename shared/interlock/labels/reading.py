@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from interlock.labels.known.clusters import SERVICE_CLUSTER
 from interlock.labels.label import PREFIX, Flaw, Label
 from interlock.labels.registry import CHECKS, LABELS
 from interlock.labels.routing import Routing
@@ -25,10 +26,14 @@ _SHORT = {name.removeprefix(PREFIX): name for name in LABELS}
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """A service's labels read: `routing` is None where it cannot be routed; the problems are sorted."""
+    """A service's labels read: `routing` is None where it cannot be routed; the problems are sorted.
+
+    `hosts`: the names that it claims all the same, so that nobody who answers for unclaimed ones answers in its place.
+    """
 
     routing: Routing | None
     problems: tuple[Problem, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 def read(service: str, service_id: str, labels: Mapping[str, str]) -> Reading:
@@ -43,6 +48,7 @@ class _Reader:
         self.labels = labels
         self.problems: list[Problem] = []
         self.told: Counter[str] = Counter()
+        self.claimed: tuple[str, ...] = ()
 
     def read(self) -> Reading:
         self._foreign()
@@ -50,7 +56,8 @@ class _Reader:
         for group, number in sorted(self.told.items()):
             if number > _MOST_FLAWS:
                 self._more(group, number - _MOST_FLAWS)
-        return Reading(routing=routing, problems=tuple(sorted(set(self.problems))))
+        hosts = () if routing else self.claimed
+        return Reading(routing=routing, problems=tuple(sorted(set(self.problems))), hosts=hosts)
 
     def _routing(self) -> Routing | None:
         values: dict[str, Any] = {}
@@ -63,6 +70,8 @@ class _Reader:
                 usable = usable and not label.essential
                 value = label.default
             values[label.field] = value
+        if SERVICE_CLUSTER.read(self.labels).value is not None:
+            self.claimed = values["hosts"]
         usable = usable and values["port"] is not None
         routing = Routing(**{**values, "port": values["port"] or 0})
         for check in CHECKS:
@@ -116,13 +125,18 @@ class _Reader:
                 code=flaw.code,
                 service=self.service,
                 service_id=self.service_id,
-                key=key[:_MOST_CHARACTERS],
+                key=_printable(key)[:_MOST_CHARACTERS],
                 value=flaw.value[:_MOST_CHARACTERS],
                 reason=flaw.reason[: 2 * _MOST_CHARACTERS],
                 remedy=flaw.remedy[: 2 * _MOST_CHARACTERS],
                 severity=flaw.severity,
             )
         )
+
+
+def _printable(key: str) -> str:
+    """Names of labels are anyone's, and shown on terminals as they are."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in key)
 
 
 def settled(routing: Routing) -> Routing:

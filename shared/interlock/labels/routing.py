@@ -8,7 +8,7 @@ from interlock.model.routing import BackendMode
 
 
 class Redirect(msgspec.Struct, frozen=True, kw_only=True, order=True):
-    """Requests for the host `source` are sent to `target`, a scheme and an authority such as `https://shop.example`."""
+    """Requests for the host `source` are sent to `target`: scheme, authority, and a path or none."""
 
     source: str
     target: str

@@ -31,7 +31,7 @@ CODES: dict[str, str] = {
     "websocket-with-root": "websocket endpoints beside a context root",
     "redirect-invalid": "a redirect is not a source and a target",
     "redirect-host": "the source of a redirect is no host of the service",
-    "count-invalid": "a text is not a count",
+    "count-invalid": "a text is not a number from 0 to 999999",
     "time-invalid": "a text is not a time",
     "label-unknown": "a label with our prefix is none of ours",
     "label-later": "a label is known, and without effect in this version",

@@ -37,6 +37,7 @@ def asked(**labels: str) -> Routing:
         ("http://old.test/,https://old.test", [("old.test", "https://old.test")]),
         ("HTTP://OLD.test. , http://münchen.example:080", [("old.test", "http://xn--mnchen-3ya.example:80")]),
         (";;", []),
+        ("http://old.test,https://new.test:81/app/", [("old.test", "https://new.test:81/app")]),
     ],
 )  # fmt: skip
 def test_redirects(text: str, redirects: list[tuple[str, str]]) -> None:
@@ -48,7 +49,10 @@ def test_redirects(text: str, redirects: list[tuple[str, str]]) -> None:
     [
         ("http://old.test", "is not a source and a target"),
         ("old.test,http://new.test", "is not a URL"),
-        ("http://old.test,http://new.test/path", "is not a URL"),
+        ("http://old.test/path,http://new.test", "redirects a path"),
+        ("http://old.test,http://new.test/p?q", "is not a URL"),
+        ('http://old.test,http://new.test/p"', "its path has"),
+        ("http://old.test,http://new.test/$uri", "its path has"),
         ("http://old.test,ftp://new.test", "is not a URL"),
         ('http://old.test,http://new.test" return 200', "is not a URL"),
         ("http://old.test,http://new.test$request_uri", "its host"),
@@ -80,6 +84,28 @@ def test_a_redirect_of_a_host_that_is_not_the_services() -> None:
     assert (problem.code, problem.value, problem.severity) == ("redirect-host", "other.test", "warning")
     assert found.routing is not None
     assert found.routing.redirects == ()
+
+
+def test_a_mistake_beside_an_unusable_root_is_told_once() -> None:
+    found = reading(context_root="app/", context_root_rewrite="TRUE")
+    assert [problem.code for problem in found.problems] == ["path-invalid"]
+
+
+def test_the_remedy_of_a_url_as_a_host_is_a_host() -> None:
+    [problem] = reading(hosts="x.test:80/foo").problems
+    assert "'x.test'" in problem.remedy
+
+
+def test_a_service_that_a_mistake_keeps_from_being_routed_claims_its_hosts() -> None:
+    assert reading(port="http").hosts == ("new.test", "old.test")
+    assert reading(context_root="app").hosts == ("new.test", "old.test")
+    assert reading(service_cluster="no name").hosts == ()
+    assert reading().hosts == ()
+
+
+def test_a_name_of_a_label_writes_nothing_on_a_terminal() -> None:
+    [problem] = reading(**{"\x1b[31m\nx": "y"}).problems
+    assert problem.key == LB + r"\x1b[31m\nx"
 
 
 @pytest.mark.parametrize("name", ["session", "connect.sid", "my-session", "__Host-x", "a" * 128])

@@ -39,7 +39,9 @@ def test_what_is_asked_of_one_service() -> None:
     claim = plan.claim(good.id)
     assert claim is not None
     assert claim.hosts == ("a.com",)
-    assert plan.claim(bad.id) is None
+    claim = plan.claim(bad.id)
+    assert claim is not None
+    assert (claim.hosts, claim.served) == (("b.com",), False)
 
 
 def test_what_is_counted() -> None:
@@ -49,8 +51,8 @@ def test_what_is_counted() -> None:
     plan.apply({one.id: one, two.id: two})
     assert (plan.services_parsed, plan.hosts_planned, plan.problem_count) == (2, 2, 1)
     plan.apply({one.id: one, two.id: None})
-    assert (plan.services_parsed, plan.hosts_planned, plan.problem_count) == (2, 2, 0)
+    assert (plan.services_parsed, plan.hosts_planned, plan.problem_count) == (2, 3, 0)
     plan.apply({one.id: None})
-    assert (plan.services_parsed, plan.hosts_planned) == (2, 4)
+    assert (plan.services_parsed, plan.hosts_planned) == (2, 5)
     # Nothing is kept of who is gone.
     assert (plan.service(one.id), plan.service(two.id)) == (None, None)

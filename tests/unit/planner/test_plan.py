@@ -231,3 +231,14 @@ def test_a_service_whose_host_an_older_one_redirects_is_not_served_and_told_so()
     plan = scratch([old, young])
     assert plan.hosts["a.com"].routes == ()
     assert [(p.code, p.severity) for p in plan.problems[young.id]] == [("conflict", "error")]
+
+
+def test_who_is_kept_from_being_routed_claims_its_hosts_all_the_same() -> None:
+    default = service("default", task("t1", "10.0.1.1"), hosts="", default_backend="true")
+    broken = service("broken", task("t2", "10.0.1.2"), hosts="a.com,b.com", port="none")
+    good = service("good", task("t3", "10.0.1.3"), hosts="b.com", created="2024-06-01T10:00:00Z")
+    plan = scratch([default, broken, good])
+    assert addresses(plan, "a.com") == []
+    assert addresses(plan, "b.com") == ["10.0.1.3"]
+    assert plan.hosts["b.com"].routes[0].services == ("good",)
+    assert good.id not in plan.problems

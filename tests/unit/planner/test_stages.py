@@ -23,7 +23,9 @@ def addresses(of: Service) -> list[str]:
 
 def refusal(of: Service) -> Problem:
     claim, (problem,) = claim_of(of)
-    assert claim is None
+    # Its hosts stay its own all the same.
+    assert claim is not None
+    assert (claim.served, claim.endpoints) == (False, ())
     assert problem.severity == "error"
     return problem
 

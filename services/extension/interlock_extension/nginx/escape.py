@@ -23,7 +23,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _IDENTIFIER = re.compile(r"[a-z0-9_]{1,120}")
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\.?")
-_TARGET = re.compile(rf"https?://{_LABEL}(?:\.{_LABEL})*(?::[0-9]{{1,5}})?")
+_TARGET = re.compile(rf"https?://{_LABEL}(?:\.{_LABEL})*(?::[0-9]{{1,5}})?(?:/[A-Za-z0-9._~!+=:@/-]*)?")
 _VARIABLE = re.compile(r"[A-Za-z0-9_]{1,64}")
 _DURATION = re.compile(r"\d{1,9}(?:ms|s|m|h)?")
 _SIZE = re.compile(r"\d{1,9}[kKmMgG]?")
@@ -94,7 +94,7 @@ def address(host: str, port: int) -> Token:
 
 
 def redirect(target: str) -> Token:
-    """What `return 302` takes: scheme and authority, and after it what the client asked for."""
+    """What `return 302` takes: scheme, authority and path, and after it what the client asked for."""
     if not _TARGET.fullmatch(target):
         raise ConfigRejected(f"redirect to {target!r}: write a scheme and a host, such as https://shop.example.com")
     return Token(f'"{target}$request_uri"')

@@ -16,6 +16,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """What one service contributes to its hosts. `age` orders the services of a host, oldest first.
 
     `policy`: how its route is served, as a route that is not yet one of a host. `redirects`: host to target.
+    Not `served`: a mistake keeps the service from being routed, and its hosts are claimed all the same.
     """
 
     service_id: str
@@ -25,6 +26,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     policy: Route
     redirects: dict[str, str] = {}
     endpoints: tuple[Endpoint, ...]
+    served: bool = True
 
     @property
     def path(self) -> str:
@@ -32,13 +34,13 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def claim_of(service: Service) -> tuple[Claim | None, tuple[Problem, ...]]:
-    """The service's claim, None where it cannot be routed; and its sorted problems."""
+    """The service's claim, None where it has none to any host; and its sorted problems."""
     reading = read(service.name, service.id, service.labels)
     if reading.routing is None:
-        return None, reading.problems
+        return _unserved(service, reading.hosts), reading.problems
     endpoints = endpoints_of(service, reading.routing)
     if isinstance(endpoints, Problem):
-        return None, tuple(sorted((*reading.problems, endpoints)))
+        return _unserved(service, reading.routing.hosts), tuple(sorted((*reading.problems, endpoints)))
     default = (DEFAULT_HOST,) if reading.routing.default_backend else ()
     claim = Claim(
         service_id=service.id,
@@ -50,6 +52,20 @@ def claim_of(service: Service) -> tuple[Claim | None, tuple[Problem, ...]]:
         endpoints=endpoints,
     )
     return claim, reading.problems
+
+
+def _unserved(service: Service, hosts: tuple[str, ...]) -> Claim | None:
+    if not hosts:
+        return None
+    return Claim(
+        service_id=service.id,
+        service=service.name,
+        age=age_of(service),
+        hosts=hosts,
+        policy=Route(upstream=""),
+        endpoints=(),
+        served=False,
+    )
 
 
 def _policy(service_id: str, routing: Routing) -> Route:

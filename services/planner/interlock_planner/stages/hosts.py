@@ -31,7 +31,9 @@ def plan_host(host: str, claims: Iterable[Claim]) -> HostPlan:
 
     Services of the same path merge; of settings that can only be one, the oldest service's counts.
     """
-    by_age = sorted(claims, key=lambda c: c.age)
+    everyone = sorted(claims, key=lambda c: c.age)
+    # Whom a mistake keeps from being routed takes no part, unless nobody else does: a claimed host answers 503.
+    by_age = [claim for claim in everyone if claim.served] or everyone
     oldest, target = by_age[0], by_age[0].redirects.get(host)
     conflicts = {claim.service_id: _redirect_conflicts(host, claim, oldest) for claim in by_age}
     if target is not None:

@@ -21,7 +21,8 @@ def parse_count(text: str) -> Parsed[int | None]:
     if not word:
         return Parsed(value=None)
     if not _COUNT.fullmatch(word):
-        return refused("count-invalid", text, "is not a count", "Write a number such as 3; 0 turns the checks off")
+        remedy = "Write a number from 0 to 999999, such as 3; 0 turns the checks off"
+        return refused("count-invalid", text, "is no such number", remedy)
     return Parsed(value=int(word))
 
 
@@ -41,7 +42,7 @@ def parse_time(text: str) -> Parsed[int | None]:
 
 MAX_FAILS: Label[int | None] = Label(
     name=f"{PREFIX}max_fails",
-    syntax="a count; 0 for no such checks",
+    syntax="a number from 0 to 999999; 0 for no such checks",
     doc="After so many failed attempts within `fail_timeout`, a task gets no requests for as long. An attempt fails "
     "when the task does not answer, or with 500, 502, 503 or 504.",
     example="3",

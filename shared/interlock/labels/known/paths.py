@@ -64,14 +64,15 @@ CONTEXT_ROOT_REWRITE: Label[bool] = Label(
 )
 
 
-def _rewrites_something(routing: Routing, _: Labels) -> Iterator[tuple[str, Flaw]]:
-    if not routing.rewrite or routing.context_root != "/":
+def _rewrites_something(routing: Routing, labels: Labels) -> Iterator[tuple[str, Flaw]]:
+    # A root that cannot be used has a problem of its own.
+    if not routing.rewrite or routing.context_root != "/" or labels.get(CONTEXT_ROOT.name, "").strip() not in {"", "/"}:
         return
     yield (
         CONTEXT_ROOT_REWRITE.name,
         Flaw(
             code="rewrite-without-root",
-            value="true",
+            value=labels.get(CONTEXT_ROOT_REWRITE.name, ""),
             reason="has no effect without a context root",
             remedy=f"Set {CONTEXT_ROOT.name} or remove it",
             severity="warning",

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from interlock.labels.hostnames import parse_host
 from interlock.labels.known.hosts import HOSTS
+from interlock.labels.known.paths import mistake_of
 from interlock.labels.label import PREFIX, Flaw, Label, Labels, Parsed
 from interlock.labels.routing import Redirect, Routing
 
-_URL = re.compile(r"(?P<scheme>https?)://(?P<host>[^/:?#@\s]+)(?::(?P<port>[0-9]{1,5}))?(?P<rest>/?)", re.IGNORECASE)
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[^/:?#@\s]+)(?::(?P<port>[0-9]{1,5}))?(?P<path>/[^?#\s]*)?", re.IGNORECASE
+)
 _HOW = "Write http://old.example.com,https://new.example.com, further pairs after a semicolon"
+
+
+class _Url(NamedTuple):
+    scheme: str
+    host: str
+    port: str
+    path: str
 
 
 def parse_redirects(text: str) -> Parsed[tuple[Redirect, ...]]:
@@ -36,30 +47,39 @@ def _pair(pair: str) -> Redirect | Flaw:
         return source
     if isinstance(target, Flaw):
         return target
-    (scheme, host, _), (to_scheme, to_host, to_port) = source, target
+    itself = (source.host, target.scheme) == (target.host, "http")
     rules = (
-        (host.startswith("*.") or to_host.startswith("*."), "has a wildcard in it", "Write each host by its name"),
-        (scheme == "https", "redirects https, where the service itself answers", "Write http:// before the source"),
-        ((host, to_scheme) == (to_host, "http"), "redirects a host to itself", "Redirect it to https:// or elsewhere"),
+        ("*." in (source.host[:2], target.host[:2]), "has a wildcard in it", "Write each host by its name"),
+        (
+            source.scheme == "https",
+            "redirects https, where the service itself answers",
+            "Write http:// before the source",
+        ),
+        (bool(source.path), "redirects a path", "Write the source without a path: a whole host is redirected"),
+        (itself, "redirects a host to itself", "Redirect it to https:// or elsewhere"),
     )
     for broken, reason, remedy in rules:
         if broken:
             return _flaw(pair, reason, remedy)
-    return Redirect(source=host, target=f"{to_scheme}://{to_host}{f':{to_port}' if to_port else ''}")
+    port = f":{target.port}" if target.port else ""
+    return Redirect(source=source.host, target=f"{target.scheme}://{target.host}{port}{target.path}")
 
 
-def _url(text: str) -> tuple[str, str, str] | Flaw:
-    """Scheme, host and port."""
+def _url(text: str) -> _Url | Flaw:
     found = _URL.fullmatch(text)
     if not found:
-        return _flaw(text, "is not a URL of scheme and host alone", _HOW)
+        return _flaw(text, "is not a URL of scheme, host and path", _HOW)
     parsed = parse_host(found["host"])
     if parsed.value is None:
         return _flaw(text, f"its host {parsed.flaws[0].reason}", _HOW)
     port = found["port"] or ""
     if port and not 0 < int(port) < 65536:
         return _flaw(text, "has a port that is out of range", "Write a port from 1 to 65535, or none")
-    return found["scheme"].lower(), parsed.value, port.lstrip("0")
+    path = (found["path"] or "").removesuffix("/")
+    mistake = mistake_of(path) if path else None
+    if mistake:
+        return _flaw(text, f"its path {mistake[0]}", mistake[1])
+    return _Url(found["scheme"].lower(), parsed.value, port.lstrip("0"), path)
 
 
 def _flaw(value: str, reason: str, remedy: str) -> Flaw:
@@ -70,7 +90,8 @@ REDIRECTS: Label[tuple[Redirect, ...]] = Label(
     name=f"{PREFIX}redirects",
     syntax="`source,target`, further pairs after a semicolon",
     doc="Requests over plain HTTP for the host of `source`, which `hosts` must name as well, are answered with 302 to "
-    "`target` and the path and query that were asked for. The redirected host serves nothing else.",
+    "`target` (a scheme, a host, and a path if you like), followed by the path and query that were asked for. The "
+    "redirected host serves nothing else.",
     example="http://old.example.com,http://www.example.com",
     default=(),
     default_words="none",
