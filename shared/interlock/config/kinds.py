@@ -19,6 +19,7 @@ _TIME = re.compile(r"\d{1,9}(?:ms|s|m|h)?")
 _SIZE = re.compile(r"\d{1,9}[kKmMgG]?")
 _BUFFER = re.compile(r"\d{1,9}[kKmM]?")
 _BUFFERS = re.compile(r"\s*([1-9]\d{0,3})\s+(\d{1,9}[kKmM]?)\s*")
+_LAST_PORT = 65535
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SECONDS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _BYTES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
@@ -62,6 +63,31 @@ def text(example: str = '"…"') -> Kind:
         if _CONTROL.search(value):
             raise Unfit("it holds control characters, such as a line break", f"{example} without them")
         return value
+
+    return Kind(name="string", read=read, example=example)
+
+
+def url(*schemes: str, example: str) -> Kind:
+    """A URL of one of these schemes; empty for none. Its value is not told: it may hold a password."""
+
+    def read(value: object) -> str:
+        found = text(example).read(value)
+        if found and not any(str(found).lower().startswith(f"{scheme}://") for scheme in schemes):
+            raise Unfit(f"a URL of the scheme {' or '.join(schemes)} belongs here", example)
+        return str(found)
+
+    return Kind(name="string", read=read, example=example)
+
+
+def address(example: str) -> Kind:
+    """`host:port` or `:port`; empty for none."""
+
+    def read(value: object) -> str:
+        found = str(text(example).read(value))
+        port = found.rpartition(":")[2] if ":" in found else ""
+        if found and not (re.fullmatch(r"[0-9]{1,5}", port) and int(port) <= _LAST_PORT):
+            raise Unfit("an address of host and port belongs here", example)
+        return found
 
     return Kind(name="string", read=read, example=example)
 

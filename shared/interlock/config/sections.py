@@ -7,15 +7,16 @@ first or its unreleased version had is below them.
 from __future__ import annotations
 
 from interlock.config.key import Key, Section
-from interlock.config.kinds import choice, duration, flag, mapping, number, table, text, words
+from interlock.config.kinds import address, choice, duration, flag, mapping, number, table, text, url, words
 
 CORE = Section(
     title="",
     about="The keys at the top of the file.",
     keys=(
-        Key(name="ListenAddr", kind=text('":8080"'), default='":8080"', effect="later",
+        Key(name="ListenAddr", kind=address('":8080"'), default='":8080"', effect="later",
             doc="Where Interlock's gRPC API for extensions listens; ours meet on the bus."),
-        Key(name="DockerURL", kind=text('"unix:///var/run/docker.sock"'), default='"unix:///var/run/docker.sock"',
+        Key(name="DockerURL", kind=url("unix", "tcp", "http", "https", example='"unix:///var/run/docker.sock"'),
+            default='"unix:///var/run/docker.sock"',
             doc="The Docker Engine that the watcher reads: a socket or a TCP endpoint of a Swarm manager."),
         Key(name="TLSCACert", kind=text(), default="(none)", doc="CA certificate of a TCP endpoint: a path."),
         Key(name="TLSCert", kind=text(), default="(none)", doc="The watcher's client certificate: a path."),
@@ -33,7 +34,8 @@ CORE = Section(
             doc="Of Interlock's development version only; see `MetricsAddr`."),
         Key(name="Plugins", kind=table(), default="(none)", effect="none",
             doc="Of Interlock's development version only; see `Extensions`."),
-        Key(name="BusURL", kind=text('"redis://bus:6379/0"'), default="(none)", ours=True, secret=True,
+        Key(name="BusURL", kind=url("redis", "rediss", "unix", example='"redis://bus:6379/0"'),
+            default="(none)", ours=True, secret=True,
             doc="The bus: a redis://, rediss:// or unix:// URL."),
         Key(name="BusFile", kind=text(), default="(none)", ours=True,
             doc="A file that holds the bus' URL, such as a Docker secret."),
@@ -42,7 +44,7 @@ CORE = Section(
             doc="Least level to log."),
         Key(name="LogFormat", kind=choice("console", "json"), default='"console"', ours=True,
             doc="key=value for people, or JSON lines."),
-        Key(name="MetricsAddr", kind=text('":9100"'), default="(none)", ours=True,
+        Key(name="MetricsAddr", kind=address('":9100"'), default="(none)", ours=True,
             doc="Where to serve Prometheus metrics."),
         Key(name="Name", kind=text(), default="(host name)", ours=True,
             doc="Name of the watcher in leases and status."),

@@ -448,6 +448,12 @@ def test_ip_hash(start: Start) -> None:
     assert "ip_hash;" in start(IPHash=True).renderer.host(view(HOST, 1, 2)).decode()
 
 
+@pytest.mark.parametrize("key", ["AccessLogPath", "ErrorLogPath"])
+def test_a_log_that_cannot_be_written_is_refused_before_nginx_is_started(start: Start, key: str) -> None:
+    with pytest.raises(ConfigError, match=f"{key} = '/nowhere/at/all'"):
+        start(**{key: "/nowhere/at/all"})
+
+
 # Raw lines
 
 

@@ -136,7 +136,14 @@ def test_what_nginx_cannot_listen_on(given: str) -> None:
 def test_a_redirect_goes_to_a_host_and_nothing_else() -> None:
     assert escape.redirect("https://a.test:8443") == '"https://a.test:8443$request_uri"'
     assert escape.redirect("https://a.test/x/y") == '"https://a.test/x/y$request_uri"'
-    for target in ("https://a.test/x;", "https://a.test/$x", "ftp://a.test", "https://a.test$x", 'https://a.test"', "a.test"):
+    for target in (
+        "https://a.test/x;",
+        "https://a.test/$x",
+        "ftp://a.test",
+        "https://a.test$x",
+        'https://a.test"',
+        "a.test",
+    ):
         with pytest.raises(ConfigRejected, match="write a scheme and a host"):
             escape.redirect(target)
 

@@ -13,7 +13,15 @@ from interlock_extension.nginx.config import read_config
 from interlock_extension.nginx.control import NginxControl
 from interlock_extension.nginx.generations import Bounds
 from interlock_extension.nginx.mounted import find
-from interlock_extension.nginx.options import Places, announce_pid, fit, modules_for, try_raw_lines, try_template
+from interlock_extension.nginx.options import (
+    Places,
+    announce_pid,
+    check_logs,
+    fit,
+    modules_for,
+    try_raw_lines,
+    try_template,
+)
 from interlock_extension.nginx.place import worker_user
 from interlock_extension.nginx.render import Facts, NginxRenderer
 from interlock_extension.port import Control, Renderer, Settings
@@ -58,6 +66,7 @@ class NginxExtension:
         grace = seconds(config.keepalive_min_timeout) if whole else 0.0
         bounds = Bounds(memory=processes.memory_limit() // 4)
         workers = int(config.worker_processes)
+        check_logs(config, places)
         control = NginxControl(part, settings.folder, renderer, workers=workers, grace=grace, bounds=bounds)
         try_raw_lines(config, facts, control, places)
         try_template(config, facts, control, template)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import jinja2
 import jinja2.exceptions
@@ -26,6 +27,7 @@ MOUNTED = "/etc/docker/extension-template.conf"
 _GO = re.compile(r"\{\{-?\s*(?:\.|\$|(?:range|end|if|else|with|template|define|block|len|index|printf)\b)")
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 _WRITTEN_FOR = re.compile(r"\{#-?\s*interlock-template:\s*(\d+)")
+_LARGEST = 10_000
 _PAGE = "docs/templates.md"
 
 
@@ -61,6 +63,14 @@ class _Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
     So blocks, macros and `{% set %}…{% endset %}` give `Token`s. Of a text's methods, none does.
     """
 
+    intercepted_binops = frozenset({"*", "**"})
+
+    def call_binop(self, context: jinja2.runtime.Context, operator: str, left: Any, right: Any) -> Any:
+        """Numbers only: of a text or a list, either operator makes one of any length."""
+        if not all(isinstance(side, int | float) and abs(side) < _LARGEST for side in (left, right)):
+            raise jinja2.exceptions.SecurityError(f"{operator} is for numbers below {_LARGEST}")
+        return super().call_binop(context, operator, left, right)
+
     @staticmethod
     def concat(pieces: Iterable[str]) -> escape.Token:
         """Called by compiled templates for the pieces of a block or a macro, each of which was written before."""
@@ -79,6 +89,20 @@ class _Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
         if "caller" in kwargs and not isinstance(__obj, jinja2.runtime.Macro):
             raise jinja2.exceptions.SecurityError("{% call %} is for macros only")
         return super().call(__context, __obj, *args, **kwargs)
+
+
+class _Range:
+    """`range` with a bound on all steps of one rendering: nothing can stop a loop once it runs."""
+
+    def __init__(self) -> None:
+        self._left = jinja2.sandbox.MAX_RANGE
+
+    def __call__(self, *bounds: int) -> range:
+        found = range(*bounds)
+        self._left -= len(found)
+        if self._left < 0:
+            raise OverflowError(f"more than {jinja2.sandbox.MAX_RANGE} steps of loops in one rendering")
+        return found
 
 
 def _plain(value: object) -> object:
@@ -142,7 +166,7 @@ def _refuse_unguarded(template: Template, tree: jinja2.nodes.Template) -> None:
 def rendered(template: Template, using: jinja2.Template, values: dict[str, object]) -> str:
     """What the template makes of the values. Raises `ConfigRejected` with file, line and reason."""
     try:
-        return using.render(values)
+        return using.render({**values, "range": _Range()})
     except ConfigRejected as error:
         raise ConfigRejected(
             f"template {template.path}{_line(error)}: {error}; use | quote or | interpolate"

@@ -5,6 +5,7 @@ Raw lines are tried aside before anything is started: a bad one ends this worker
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -108,6 +109,19 @@ def try_template(config: NginxConfig, facts: Facts, control: NginxControl, templ
         get_logger(service="extension", proxy="nginx").warning(f"the template could not be tried: {error}")
         return
     raise ConfigError(f"template {template.path}: nginx refuses what it makes: {refusal.said}; correct the template")
+
+
+def check_logs(config: NginxConfig, places: Places) -> None:
+    """Raises `ConfigError` for a log that cannot be written: nginx would not start, again and again."""
+    for key, path in (("AccessLogPath", config.access_log_path), ("ErrorLogPath", config.error_log_path)):
+        file = Path(path)
+        # Beside files there are words, addresses, variables and devices, of which nginx knows more than we do.
+        if not file.is_absolute() or file.is_relative_to("/dev") or "$" in path:
+            continue
+        if os.access(file, os.W_OK) or (not file.exists() and os.access(file.parent, os.W_OK)):
+            continue
+        why = "it may not be written" if file.exists() else f"there is no folder {file.parent} that may be written"
+        raise ConfigError(f"{places[key]} = {path!r}: {why}; write a path such as /dev/stdout")
 
 
 def announce_pid(config: NginxConfig, folder: Path, places: Places) -> None:
