@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from support.pipeline import PREFIX, Pipeline
-from support.steps import host_files, interlock_json, worker_counters
+from support.steps import host_files, interlock_json
 
 MISTAKES = {
     "no-port": ({"port": ""}, "port"),
@@ -21,7 +21,7 @@ MISTAKES = {
 def test_bad_labels_are_told_and_neighbours_are_untouched(pipeline: Pipeline) -> None:
     pipeline.service("good", replicas=2)
     pipeline.wait_effective("good")
-    files, counters = host_files(pipeline), worker_counters(pipeline)
+    files = host_files(pipeline)
     for name, (labels, _) in MISTAKES.items():
         pipeline.service(name, labels=labels)
 
@@ -36,10 +36,16 @@ def test_bad_labels_are_told_and_neighbours_are_untouched(pipeline: Pipeline) ->
         assert problem["reason"]
         assert problem["remedy"]
         assert problem["value"] in labels[key]
-    assert {route["host"] for route in interlock_json(pipeline, "routes")} == {"good.test"}
+    # Whoever names a host that can be one keeps it, and nothing is served there; the others have none.
+    routes = {route["host"]: route["endpoints"] for route in interlock_json(pipeline, "routes")}
+    assert [host for host, endpoints in routes.items() if endpoints] == ["good.test"]
+    claimed = {f"{name}.test" for name, (labels, _) in MISTAKES.items() if "hosts" not in labels}
+    assert routes.keys() == claimed | {"good.test"}
     assert pipeline.get("good.test").status == 200
-    # Not one host was rendered and not one file written: what cannot be routed does not reach the proxy.
-    assert (host_files(pipeline), worker_counters(pipeline)) == (files, counters)
+    pipeline.wait(lambda: pipeline.outcome().hosts == len(routes), "the claimed hosts are the proxy's too")  # type: ignore[union-attr]
+    assert {pipeline.get(host).status for host in claimed} == {503}
+    # The neighbour's file is the one that it was.
+    assert host_files(pipeline)["good.test"] == files["good.test"]
 
 
 def test_a_repaired_label_is_routed_and_its_problem_goes(pipeline: Pipeline) -> None:
@@ -68,3 +74,14 @@ def test_of_several_hosts_the_good_ones_are_served(pipeline: Pipeline) -> None:
     assert {p.value for p in problems if p.key == PREFIX + "hosts"} == {"ba d.test", "-bad.test"}
     assert {p.key for p in problems if p.severity == "warning"} == {PREFIX + "prot", PREFIX + "ssl_cert"}
     assert any("com.docker.lb.port" in p.remedy for p in problems if p.key == PREFIX + "prot")
+
+
+def test_a_default_backend_does_not_answer_in_the_place_of_a_service_with_a_mistake(pipeline: Pipeline) -> None:
+    pipeline.service("rest", labels={"hosts": "", "default_backend": "true"})
+    pipeline.service("shop")
+    pipeline.wait_effective("shop")
+    pipeline.wait_routed("nobody.test")
+    pipeline.sim.set_labels("shop", {PREFIX + "port": "0"})
+    pipeline.wait_unrouted("shop.test")
+    assert pipeline.get("shop.test").task is None
+    assert pipeline.get("nobody.test").headers["x-service"] == "rest"
