@@ -66,7 +66,7 @@ class NginxExtension:
         grace = seconds(config.keepalive_min_timeout) if whole else 0.0
         bounds = Bounds(memory=processes.memory_limit() // 4)
         workers = int(config.worker_processes)
-        check_logs(config, places)
+        check_logs(config, settings.folder, places)
         control = NginxControl(part, settings.folder, renderer, workers=workers, grace=grace, bounds=bounds)
         try_raw_lines(config, facts, control, places)
         try_template(config, facts, control, template)

@@ -111,12 +111,15 @@ def try_template(config: NginxConfig, facts: Facts, control: NginxControl, templ
     raise ConfigError(f"template {template.path}: nginx refuses what it makes: {refusal.said}; correct the template")
 
 
-def check_logs(config: NginxConfig, places: Places) -> None:
+def check_logs(config: NginxConfig, folder: Path, places: Places) -> None:
     """Raises `ConfigError` for a log that cannot be written: nginx would not start, again and again."""
     for key, path in (("AccessLogPath", config.access_log_path), ("ErrorLogPath", config.error_log_path)):
         file = Path(path)
         # Beside files there are words, addresses, variables and devices, of which nginx knows more than we do.
         if not file.is_absolute() or file.is_relative_to("/dev") or "$" in path:
+            continue
+        # Folders of our own are made later.
+        if folder.is_relative_to(file.parent) or file.is_relative_to(folder):
             continue
         if os.access(file, os.W_OK) or (not file.exists() and os.access(file.parent, os.W_OK)):
             continue
