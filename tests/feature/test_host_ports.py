@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from interlock_extension.drains import NODE_PORT_BUDGET
-from support.pipeline import PREFIX, Pipeline, free_ports
+from support.pipeline import PREFIX, Pipeline
+from support.ports import free_ports
 from support.steps import asked, endpoints
 
 

@@ -13,7 +13,8 @@ from interlock.config.nginx import NGINX
 from interlock_extension.nginx.config import NginxConfig, read_config
 from interlock_extension.nginx.control import NginxControl
 from interlock_extension.nginx.render import NginxRenderer
-from support.nginx_lab import free_port, open_nginx
+from support.nginx_lab import open_nginx
+from support.ports import free_port
 
 HEADS = {"": "", NGINX.title: "[Extensions.x.Config]\n"}
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)

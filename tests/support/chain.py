@@ -20,7 +20,8 @@ from interlock.model.routing import DEFAULT_HOST, Plan
 from interlock.model.swarm import Network, Service, Task
 from interlock_extension.port import HostView
 from interlock_planner.plan import ClusterPlan, scratch
-from support.nginx_lab import Answer, Backend, ask, free_port, open_nginx
+from support.nginx_lab import Answer, Backend, ask, open_nginx
+from support.ports import free_port
 
 NEIGHBOUR = "neighbour.test"
 _NETWORK = Network(id="n1", name="web", vip="127.0.0.1")

@@ -24,7 +24,8 @@ from interlock.wire import fields
 from interlock.wire.trail import Cause, Trail
 from interlock_extension.app import Options, start
 from interlock_extension.nginx import processes
-from support.nginx_lab import free_port, status_of, until, upstream, virtual_host
+from support.nginx_lab import status_of, until, upstream, virtual_host
+from support.ports import free_port
 
 CLUSTER = Cluster("test", "")
 TOKEN = Token(epoch=1, nonce="test")

@@ -37,12 +37,6 @@ def until(condition: Callable[[], object], what: str, timeout: float = 10.0) -> 
         time.sleep(0.005)
 
 
-def free_port() -> int:
-    with socket.socket() as link:
-        link.bind(("127.0.0.1", 0))
-        return int(link.getsockname()[1])
-
-
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import random
 import shutil
 import signal
 import socket
@@ -43,8 +42,8 @@ from interlock.runtime.process import Identity
 from interlock.wire import codec
 from interlock_demo.installation import REGION, Installation, Shape
 from interlock_demo.load import Load
-from interlock_demo.place import free_port
 from interlock_simulator.client import SimulatorClient
+from support.ports import free_ports
 
 PREFIX = "com.docker.lb."
 NETWORK = "web"
@@ -335,16 +334,6 @@ class Pipeline:
                 error = found
             time.sleep(0.02)
         raise AssertionError(f"not within {timeout} s: {what if isinstance(what, str) else what()}") from error
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on now, below those that the kernel gives to clients: a load may take any of these."""
-    found: list[int] = []
-    while len(found) < count:
-        port = free_port(random.randrange(12_000, 32_000))
-        if port not in found:
-            found.append(port)
-    return found
 
 
 def _accepts(port: int) -> bool:

@@ -16,7 +16,8 @@ import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from interlock_demo.load import LoadReport
-from support.pipeline import Pipeline, free_ports
+from support.pipeline import Pipeline
+from support.ports import free_ports
 
 PLANNER = "interlock_planner_"
 

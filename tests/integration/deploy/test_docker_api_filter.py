@@ -18,7 +18,8 @@ import pytest
 
 from interlock.runtime.parts import find_nginx
 from interlock_watcher.docker_source import DockerSource
-from support.nginx_lab import free_port, until
+from support.nginx_lab import until
+from support.ports import free_port
 from support.simulator import running_simulator
 
 CONF = Path(__file__).parents[3] / "deploy" / "docker-api" / "nginx.conf"

@@ -10,7 +10,8 @@ import pytest
 from interlock_extension.nginx.control import NginxControl
 from interlock_extension.nginx.render import NginxRenderer
 from support.extension_lab import WorkerLab
-from support.nginx_lab import Backend, free_port, open_nginx
+from support.nginx_lab import Backend, open_nginx
+from support.ports import free_port
 
 
 class Lab:

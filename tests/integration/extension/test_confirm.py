@@ -17,7 +17,8 @@ from interlock_extension import watcher_liveness
 from interlock_extension.watcher_liveness import WatcherLiveness
 from support.dns_server import DnsServer
 from support.extension_lab import TOKEN, WorkerLab
-from support.nginx_lab import Backend, ask, endpoint, free_port, status_of, until
+from support.nginx_lab import Backend, ask, endpoint, status_of, until
+from support.ports import free_port
 
 Make = Callable[..., Backend]
 A, B = "a.example", "b.example"

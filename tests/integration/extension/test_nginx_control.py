@@ -17,7 +17,8 @@ import pytest
 from interlock.errors import ConfigRejected, ProxyUnavailable
 from interlock_extension.nginx import control, processes
 from interlock_extension.nginx.generations import Bounds
-from support.nginx_lab import Backend, Idle, ask, both, files_for, free_port, open_nginx, status_of, until, view
+from support.nginx_lab import Backend, Idle, ask, both, files_for, open_nginx, status_of, until, view
+from support.ports import free_port
 
 Make = Callable[..., Backend]
 

@@ -19,7 +19,8 @@ import pytest
 from interlock.config.nginx import NGINX
 from interlock.errors import ConfigError
 from interlock_extension.nginx import limits, processes
-from support.nginx_lab import OLD_NGINX, Backend, Idle, ask, files_for, free_port, open_nginx, status_of, until, view
+from support.nginx_lab import OLD_NGINX, Backend, Idle, ask, files_for, open_nginx, status_of, until, view
+from support.ports import free_port
 
 Make = Callable[..., Backend]
 HOST = "a.example"

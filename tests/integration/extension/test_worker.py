@@ -22,7 +22,8 @@ from interlock_extension.app import start
 from interlock_extension.drains import NODE_PORT_BUDGET
 from interlock_extension.nginx import render
 from support.extension_lab import CLUSTER, TOKEN, WorkerLab, plan_of
-from support.nginx_lab import Backend, Idle, ask, both, endpoint, free_port, status_of, until, upstream
+from support.nginx_lab import Backend, Idle, ask, both, endpoint, status_of, until, upstream
+from support.ports import free_port
 
 Make = Callable[..., Backend]
 A, B = "a.example", "b.example"
