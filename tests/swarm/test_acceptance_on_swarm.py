@@ -40,10 +40,7 @@ def stack(store: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 @pytest.fixture(autouse=True)
 def empty(stack: Stack) -> Iterator[None]:
     yield
-    mine = [n for n in stack.docker("service", "ls", "--format", "{{.Name}}").split() if not n.startswith("interlock_")]
-    if mine:
-        stack.remove(*mine)
-        until(lambda: not stack.status().clusters[0].hosts, 30, "no host is left")
+    stack.clear()
 
 
 def test_nobody_is_root_and_nothing_is_written(stack: Stack) -> None:

@@ -183,6 +183,14 @@ class Stack(Operator):
         """What each proxy last said."""
         return [proxy.outcome for cluster in self.status().clusters for proxy in cluster.proxies]
 
+    def clear(self) -> None:
+        """Removes every service that is not Interlock's, and waits until nothing is served."""
+        found = self.docker("service", "ls", "--format", "{{.Name}}").split()
+        mine = [name for name in found if not name.startswith(f"{NAME}_")]
+        if mine:
+            self.remove(*mine)
+        until(lambda: not self.status().clusters[0].hosts, 30, "no host is left")
+
     def wait_drained(self) -> None:
         """Waits until nothing drains any more: what Swarm lets go of is signalled three seconds later."""
         until(lambda: not any(c.draining for c in self.status().clusters), 30, "nothing drains any more", every=0.5)
