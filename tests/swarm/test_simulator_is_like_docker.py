@@ -159,11 +159,13 @@ def _lives(told: Told, service: str) -> list[tuple[bool, list[tuple[str, str]]]]
     """Of each task whether it waited, ready, for its turn, and what it was from running on; in no order.
 
     How long the states before take, and the instant between the end and the absence of a removed task, are not seen
-    by each look.
+    by each look. On a busy machine a process may outlast its grace and be killed, which is the machine's doing.
     """
     lives = []
     for task in told.of(service):
+        killed = "(137)" in told.tasks[task][-1].body["Status"].get("Err", "")
         path = told.path(task)
+        path = [("shutdown", "shutdown") if killed and pair == ("shutdown", "failed") else pair for pair in path]
         off = [pair for pair in path if ORDER[pair[1]] >= ORDER["running"] and pair[0] != "remove"]
         removed = [("remove", "running")] if ("remove", "running") in path else []
         lives.append((("ready", "ready") in path, [pair for pair in off if pair != ("running", "failed")] + removed))
@@ -292,6 +294,9 @@ def test_events_are_the_same(both: Both) -> None:
         # How often a node changes while it gets its networks depends on how many tasks come at once.
         assert set(simulated.pop(name, [])) == set(real.pop(name, [])), name
     assert len(nodes) == 2
+    # The ingress network, of which a busy engine tells before anybody listens, or not at all.
+    ingress = [said.pop("network <id>", []) for said in (real, simulated)]
+    assert set(ingress[0]) <= set(ingress[1])
     assert simulated == real
     assert {name.split()[0] for name in real} == {"service", "network"}
 

@@ -80,6 +80,9 @@ class Init:
         # Orphans come to us even where we are not PID 1.
         ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
         os.environ[CONTAINER] = os.urandom(8).hex()
+        # Written to by the C handler itself: ours runs between two instructions, and a signal that comes after the last
+        # of them and before the system call would wait there for as long as nothing else happens.
+        signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         for number in (*_STOPPING, signal.SIGCHLD):
             signal.signal(number, self._on_signal)
         while not self._stopping:
@@ -92,8 +95,6 @@ class Init:
     def _on_signal(self, number: int, _frame: object) -> None:
         if number in _STOPPING:
             self._stopping = True
-        with contextlib.suppress(OSError):
-            os.write(self._waker, b"\0")
 
     def _wait(self, seconds: float) -> None:
         select.select([self._wake], [], [], seconds)

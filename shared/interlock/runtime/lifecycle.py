@@ -6,7 +6,6 @@ that its supervisor starts again. Composition roots make one Lifecycle, `spawn` 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
@@ -44,6 +43,9 @@ class Lifecycle:
         follow = bool(given and given != "0") if stop_with_parent is None else stop_with_parent
         self._parent = (int(given) if given.isdigit() and int(given) > 1 else os.getppid()) if follow else None
         self._before = {s: signal.signal(s, self._on_signal) for s in _SIGNALS} if signals else {}
+        # The C handler writes the number. Python's own runs between two instructions of the main thread, so never while
+        # that waits, when the signal came just before the system call.
+        self._wakeup_before = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False) if signals else -1
         self._done = threading.Event()
         self._watch = threading.Thread(target=self._watch_signals, name=f"{service}-signals", daemon=True)
         self._watch.start()
@@ -107,6 +109,8 @@ class Lifecycle:
         self._done.set()
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._before:
+            signal.set_wakeup_fd(self._wakeup_before)
         os.write(self._wake_write, b"\0")
         self._watch.join()
         os.close(self._wake_read)
@@ -125,18 +129,16 @@ class Lifecycle:
         self.stop.set()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # signal's own signature
-        # Only async-signal-safe work: Event.set() here could deadlock with an Event.wait() in the main thread.
+        # Event.set() here could deadlock with an Event.wait() in the main thread: the thread that is woken sets it.
         self._signal_count += 1
         if self._signal_count > 2:
             os._exit(128 + number)
-        with contextlib.suppress(OSError):
-            os.write(self._wake_write, bytes([number]))
 
     def _watch_signals(self) -> None:
         while not self._done.is_set():
             ready, _, _ = select.select([self._wake_read], [], [], _PARENT_POLL if self._parent else None)
             number = os.read(self._wake_read, 1)[0] if ready else 0
-            if number:
+            if number in _SIGNALS:
                 self.stop.set()
                 self._log.info("stopping", signal=signal.Signals(number).name)
             elif not ready and self._parent is not None and os.getppid() != self._parent:

@@ -52,7 +52,8 @@ COUNTING = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: (open("ended", "w").close(), sys.exit(0)))
 open(f"run-{os.getpid()}", "w").close()
-time.sleep(60)
+while True:
+    time.sleep(0.05)  # a signal just before a long sleep would wait for its end
 """
 
 

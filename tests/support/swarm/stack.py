@@ -189,7 +189,7 @@ class Stack(Operator):
         mine = [name for name in found if not name.startswith(f"{NAME}_")]
         if mine:
             self.remove(*mine)
-        until(lambda: not self.status().clusters[0].hosts, 30, "no host is left")
+        until(lambda: not any(cluster.hosts for cluster in self.status().clusters), 30, "no host is left")
 
     def wait_drained(self) -> None:
         """Waits until nothing drains any more: what Swarm lets go of is signalled three seconds later."""
