@@ -275,7 +275,9 @@ class Desired:
 
     def unheard(self) -> list[Endpoint]:
         """The wanted endpoints that have never accepted a connection."""
-        return [endpoint for key in self._waiting if (endpoint := self.endpoint(key))]
+        names = {name for key in self._waiting for name in self._places.get(key, ())}
+        found = {key_of(e): e for name in names for e in self.upstreams[name].endpoints}
+        return [found[key] for key in self._waiting if key in found]
 
 
 def _only(upstream: Upstream, live: Mapping[Key, Endpoint]) -> Upstream:

@@ -185,8 +185,7 @@ class ClusterPlanner:
 
     def _load(self, snapshot: Snapshot) -> None:
         """Begin anew from a whole state. Unknown is never empty: without a version, nothing is planned."""
-        self._whole = True
-        self._complete = snapshot.complete and snapshot.version is not None
+        self._whole, self._complete = True, False
         self._origin = snapshot.version
         if snapshot.version is None:
             self._log.info("services unknown, waiting for the watcher", why=snapshot.doubt or "missing on the bus")
@@ -199,6 +198,7 @@ class ClusterPlanner:
         kept = self._kept(before, refused.keys() - held.keys())
         self._plan = ClusterPlan()
         self._plan.apply({**services, **held}, refused, kept)
+        self._complete = snapshot.complete
         self._count(0, 0)
         self._log.info("services read", services=len(services), refused=len(refused), complete=self._complete)
 

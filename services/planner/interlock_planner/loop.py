@@ -112,16 +112,19 @@ class PlannerLoop:
             self._discover()
             self._discovered = now
         self._follow_terms()
-        self._start()
+        # What fails in one cluster is raised when all others have had their turn.
+        failed = self._start()
         updates: dict[Cluster, list[Update]] = {}
         for partition, update in self._follower.poll(_POLL) if self._owned else ():
             updates.setdefault(partition.cluster, []).append(update)
-        self._take(updates)
+        failed = self._take(updates) or failed
         # Also where proxies cannot be heard, what is planned goes to them.
-        self._publish()
+        failed = self._publish() or failed
         self._listen(now)
-        self._publish()
+        failed = self._publish() or failed
         self._verify(now)
+        if failed is not None:
+            raise failed
 
     def _discover(self) -> None:
         """Want the lease of every cluster of the registry, and of no other.
@@ -154,7 +157,8 @@ class PlannerLoop:
             else:
                 self._starting.add(planner.cluster)
 
-    def _start(self) -> None:
+    def _start(self) -> BusError | None:
+        failed: BusError | None = None
         for cluster in sorted(self._starting):
             planner = self._clusters[cluster]
             token = self._keeper.token(planner.lease)
@@ -165,11 +169,15 @@ class PlannerLoop:
             except Fenced as error:
                 self._outbid(planner, error)
                 continue
+            except BusError as error:
+                failed = error
+                continue
             self._starting.discard(cluster)
             self._owned.add(cluster)
             self._follower.add(planner.services)
             self._follower.resync(planner.services)
             self._counters.owned.set(len(self._owned))
+        return failed
 
     def _lose(self, planner: ClusterPlanner) -> None:
         self._starting.discard(planner.cluster)
@@ -187,7 +195,7 @@ class PlannerLoop:
         self._lose(planner)
         self._keeper.outbid(planner.lease, error.seen)
 
-    def _take(self, updates: dict[Cluster, list[Update]]) -> None:
+    def _take(self, updates: dict[Cluster, list[Update]]) -> BusError | None:
         failed: BusError | None = None
         for cluster, found in updates.items():
             planner = self._clusters[cluster]
@@ -199,8 +207,7 @@ class PlannerLoop:
                 failed = error
             if planner.owes:
                 self._owing.add(cluster)
-        if failed is not None:
-            raise failed
+        return failed
 
     def _listen(self, now: float) -> None:
         """Hear what the proxies of our clusters refuse, or accept."""
@@ -217,7 +224,7 @@ class PlannerLoop:
             if planner.owes:
                 self._owing.add(cluster)
 
-    def _publish(self) -> None:
+    def _publish(self) -> BusError | None:
         failed: BusError | None = None
         for cluster in sorted(self._owing):
             planner = self._clusters[cluster]
@@ -231,8 +238,7 @@ class PlannerLoop:
                 self._outbid(planner, error)
             except BusError as error:
                 failed = error
-        if failed is not None:
-            raise failed
+        return failed
 
     def _verify(self, now: float) -> None:
         """Look at as many plans as are due, so that all have their turn and no step stalls for them."""

@@ -139,6 +139,10 @@ class View:
         """What a former owner published: the next listing is measured by it as well."""
         self._former = {service.id: any(task.wanted for task in service.tasks) for service in services}
 
+    def believes(self, id_: str) -> bool:
+        """Whether the last listing counts for this service; what is doubted answers no hint."""
+        return not self.verdict.whole and id_ not in self.verdict.held
+
     @property
     def withheld(self) -> bool:
         """Whether the last listing may not yet take the place of what a former owner published."""

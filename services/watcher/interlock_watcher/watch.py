@@ -360,7 +360,7 @@ class Watch:
             trails = {id_: self._trail(kind, id_, ticket, change.docker_at) for id_, change in changes.items()}
             for id_ in read or ():
                 self._failing.answered(id_)
-            for id_ in list(self._hints) if read is None else read:
+            for id_ in [i for i in self._hints if self.view.believes(i)] if read is None else read:
                 if id_ in self._hints and self._hints[id_].ticket < ticket:
                     del self._hints[id_]
             listing_wanted, self.view.listing_wanted = self.view.listing_wanted, False

@@ -7,7 +7,7 @@ import re
 from interlock.errors import ConfigError
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _LONGEST = 10 * 365 * 86_400.0
 """Seconds; far beyond it, no clock of the machine can wait."""
 _REMEDY = "write a duration with its unit, such as 500ms, 3s or 1m30s"

@@ -15,10 +15,10 @@ from interlock.config.duration import parse_duration
 from interlock.config.fragments import statements
 from interlock.errors import ConfigError
 
-_TIME = re.compile(r"\d{1,9}(?:ms|s|m|h)?")
-_SIZE = re.compile(r"\d{1,9}[kKmMgG]?")
-_BUFFER = re.compile(r"\d{1,9}[kKmM]?")
-_BUFFERS = re.compile(r"\s*([1-9]\d{0,3})\s+(\d{1,9}[kKmM]?)\s*")
+_TIME = re.compile(r"[0-9]{1,9}(?:ms|s|m|h)?")
+_SIZE = re.compile(r"[0-9]{1,9}[kKmMgG]?")
+_BUFFER = re.compile(r"[0-9]{1,9}[kKmM]?")
+_BUFFERS = re.compile(r"\s*([1-9][0-9]{0,3})\s+([0-9]{1,9}[kKmM]?)\s*")
 _LAST_PORT = 65535
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SECONDS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}

@@ -36,8 +36,8 @@ def parse_host(text: str) -> Parsed[str]:
             name = name.encode("idna").decode("ascii").lower()
         except UnicodeError as error:
             return refused("host-invalid", text, f"is no host name ({error})", f"{_EXAMPLE}, or its punycode")
-    if len(name) > _LONGEST:
-        return refused("host-invalid", text, f"has {len(name)} characters{_LIMIT}", "Shorten it")
+    if len(wildcard + name) > _LONGEST:
+        return refused("host-invalid", text, f"has {len(wildcard + name)} characters{_LIMIT}", "Shorten it")
     for part in name.split("."):
         if not _PART.fullmatch(part):
             return refused("host-invalid", text, f"is no host name: {_blame(part)}", _EXAMPLE)

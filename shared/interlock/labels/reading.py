@@ -116,7 +116,8 @@ class _Reader:
         told = next(p for p in self.problems if unknown or p.key == group)
         reason = f"there are {number} more that are not known" if unknown else f"has {number} more mistakes"
         remedy = "Correct those shown; the next ones follow"
-        flaw = Flaw(code="label-unknown" if unknown else told.code, value="", reason=reason, remedy=remedy)
+        code, severity = ("label-unknown" if unknown else told.code), told.severity
+        flaw = Flaw(code=code, value="", reason=reason, remedy=remedy, severity=severity)
         self._tell(group, flaw)
 
     def _tell(self, key: str, flaw: Flaw) -> None:

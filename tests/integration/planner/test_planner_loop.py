@@ -9,7 +9,7 @@ import time
 import msgspec
 import pytest
 
-from interlock.bus import keys
+from interlock.bus import acl, keys
 from interlock.bus.connection import Bus
 from interlock.bus.follower import Follower
 from interlock.bus.state import Entry, StateWriter, entry_of, snapshot_of
@@ -225,6 +225,22 @@ def test_a_plan_that_is_lost_or_overwritten_is_published_anew(server: Server, bu
         pen.change(shop_at("10.0.1.4"))
         eventually(lambda: shop_is_at(pen, "10.0.1.4"), within=1.0)
         assert pen.hosts() == {"shop.com", "blog.com"}
+
+
+def test_a_cluster_that_may_not_be_planned_keeps_no_other_from_its_plan(server: Server, bus: Bus, pen: Pen) -> None:
+    denied = Pen(bus, Cluster(pen.cluster.region, "a-denied"))
+    for each in (denied, pen):
+        each.listing(SHOP)
+    [user] = [u for u in acl.users(pen.cluster.region, ()) if u.name == "planner"]
+    rules = [rule.replace("/*", f"/{pen.cluster.name}") if ":plan" in rule else rule for rule in user.rules]
+    assert len(set(rules) - set(user.rules)) == 4
+    bus.command("ACL", "SETUSER", "planner", "on", ">p", "resetkeys", "resetchannels", *rules)
+    with planner(acl.user_url(server.url, "planner", "p")):
+        eventually(lambda: pen.hosts() == {"shop.com"})
+        for n in range(3):
+            pen.change(shop_at(f"10.0.1.{n + 4}"))
+            eventually(lambda n=n: shop_is_at(pen, f"10.0.1.{n + 4}"), within=1.5)
+        assert denied.hosts() == set()
 
 
 def test_flushall_heals_when_the_watcher_lists(server: Server, bus: Bus, pen: Pen) -> None:

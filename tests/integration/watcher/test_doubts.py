@@ -78,6 +78,22 @@ def test_a_direct_look_that_fails_with_the_listing_withdraws_nothing(
     view.await_serving("s0", 2)
 
 
+def test_a_listing_that_is_not_believed_answers_no_event(
+    watcher: Watcher, sim: SimulatorClient, view: BusView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what the event brought about would be told as found by chance, with the times of the next listing."""
+    monkeypatch.setattr(plausibility, "AGAIN", 30.0)
+    id_ = sim.service("s1")["ID"]
+    sim.fault("error", path=f"/services/{id_}", status=500)
+    sim.fault("lose", path="/services", service="s0")
+    until("it is held back", lambda: (s := view.status()) and s.held_since is not None)
+    sim.set_labels("s1", {"com.docker.lb.port": "9090"})
+    until("it is heard", lambda: id_ in watcher.watch._hints)
+    reads = count(watcher, "listings")
+    until("it is listed twice", lambda: count(watcher, "listings") >= reads + 2)
+    assert id_ in watcher.watch._hints
+
+
 def test_what_goes_on_meanwhile_goes_on(
     watcher: Watcher, sim: SimulatorClient, view: BusView, monkeypatch: pytest.MonkeyPatch
 ) -> None:

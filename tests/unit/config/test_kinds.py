@@ -12,7 +12,7 @@ from interlock.errors import ConfigError
     "line",
     [
         'BusURL = "http://x"', 'DockerURL = "ftp://x"', 'MetricsAddr = "x"', 'MetricsAddr = ":99999"',
-        'ListenAddr = "x"',
+        'ListenAddr = "x"', '[Extensions.a.Config]\nKeepaliveTimeout = "٣s"', 'PollInterval = "٣s"',
         'PollInterval = "99999999999999999999h"', "[Extensions.a]\nProxyReplicas = " + "9" * 5000, "a = " + "[" * 3000,
     ],
 )  # fmt: skip

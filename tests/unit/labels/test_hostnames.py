@@ -52,6 +52,7 @@ def test_taken(text: str, host: str) -> None:
         ("a" * 64 + ".de", "64 characters", "shop.example.com"),
         ("a" * 62 + "~.de", "characters other", "shop.example.com"),
         (".".join(["abcdefg"] * 40), "253", "Shorten"),
+        ("*.a." + ".".join(["abcdefgh"] * 28), "more than the 253", "Shorten"),
         ("straße.de", "encode differently", "punycode"),
         ("\u2488.example.com", "empty part", "shop.example.com"),
         ('shop"; return 200 "x', "more than one", "commas"),

@@ -233,6 +233,7 @@ def test_a_label_is_told_of_a_bounded_number_of_times() -> None:
     found = reading(**{f"nothing{n}": "x" for n in range(300)}).problems
     assert len(found) == 21
     assert any("280 more that are not known" in problem.reason for problem in found)
+    assert {problem.severity for problem in found} == {"warning"}
 
 
 def test_a_name_that_is_like_none_is_likened_to_none() -> None:

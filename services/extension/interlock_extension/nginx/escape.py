@@ -25,8 +25,8 @@ _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\.?")
 _TARGET = re.compile(rf"https?://{_LABEL}(?:\.{_LABEL})*(?::[0-9]{{1,5}})?(?:/[A-Za-z0-9._~!+=:@/-]*)?")
 _VARIABLE = re.compile(r"[A-Za-z0-9_]{1,64}")
-_DURATION = re.compile(r"\d{1,9}(?:ms|s|m|h)?")
-_SIZE = re.compile(r"\d{1,9}[kKmMgG]?")
+_DURATION = re.compile(r"[0-9]{1,9}(?:ms|s|m|h)?")
+_SIZE = re.compile(r"[0-9]{1,9}[kKmMgG]?")
 _LONGEST_HOST = 253
 
 
