@@ -6,18 +6,17 @@ where the key takes effect later only. Pure: `interlock.runtime.settings` reads 
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 
 from interlock.config.key import Effect, Key, Section
-from interlock.config.kinds import Unfit
+from interlock.config.kinds import Unfit, mapping
 from interlock.config.lines import Path, line_numbers
 from interlock.config.nginx import NGINX
 from interlock.config.sections import CORE, EXTENSION, FIRST_VERSION, HAPROXY_ONLY, PROXY
+from interlock.config.toml import NotToml, tables
 from interlock.errors import ConfigError
 
 SECTIONS = (CORE, EXTENSION, PROXY, NGINX)
@@ -117,22 +116,28 @@ def read_document(text: str, *, where: str) -> Document:
 
 def examine(text: str, *, where: str) -> Document:
     """The same, with what is wrong as findings; what is refused is not among the entries."""
+    # Some editors begin a file with it.
+    text = text.removeprefix("\ufeff")
     try:
-        table = tomllib.loads(text)
-    except RecursionError:
-        said = Finding(
-            severity="error", line=None, path="", message="not TOML: it is nested too deeply; correct the file"
-        )
-        return Document(where=where, findings=(said,))
-    # TOML's own errors, and numbers with more digits than Python reads.
-    except ValueError as error:
-        at = re.search(r"line (\d+)", str(error))
-        said = Finding(
-            severity="error", line=int(at[1]) if at else len(text.splitlines()) or None, path="",
-            message=f"not TOML: {error}; correct the file",
-        )  # fmt: skip
+        table = tables(text)
+    except NotToml as wrong:
+        said = Finding(severity="error", line=wrong.line, path=wrong.path, message=wrong.message)
         return Document(where=where, findings=(said,))
     return _Examiner(line_numbers(text)).document(table, where)
+
+
+_Pieces = list[tuple[Path, Mapping[str, object]]]
+"""A table that is there once for each way in which its name and those around it are spelt, each with its path."""
+
+
+def _within(pieces: _Pieces, name: str) -> _Pieces:
+    """The tables of this name in any case."""
+    return [
+        ((*path, key), value)
+        for path, table in pieces
+        for key, value in table.items()
+        if key.lower() == name and isinstance(value, dict)
+    ]
 
 
 class _Examiner:
@@ -143,64 +148,74 @@ class _Examiner:
         self._findings: list[Finding] = []
 
     def document(self, table: Mapping[str, object], where: str) -> Document:
-        entries = self._entries(CORE, table, (), self._unknown)
-        found = entries.pop("extensions", None)
+        whole: _Pieces = [((), table)]
+        entries = self._entries(CORE, whole, self._unknown)
         entries.pop("plugins", None)
-        extensions = self._extensions(found) if found else ()
+        extensions = self._extensions(_within(whole, "extensions")) if entries.pop("extensions", None) else ()
         self._findings.sort(key=lambda finding: (finding.line or 0, finding.path))
         return Document(where=where, entries=entries, extensions=extensions, findings=tuple(self._findings))
 
-    def _extensions(self, found: Entry) -> tuple[Extension, ...]:
-        made: list[Extension] = []
-        tables = found.value if isinstance(found.value, dict) else {}
-        for name, table in tables.items():
-            path = (found.key, name)
-            if isinstance(table, dict):
-                made.append(self._extension(name, table, path))
-            else:
-                self._say("error", path, f" = {table!r}: a table belongs here; write [Extensions.{name}]")
+    def _extensions(self, pieces: _Pieces) -> tuple[Extension, ...]:
+        found: dict[str, _Pieces] = {}
+        for within, extensions in pieces:
+            for name, table in extensions.items():
+                path = (*within, name)
+                if isinstance(table, dict):
+                    found.setdefault(name, []).append((path, table))
+                else:
+                    self._say("error", path, f" = {table!r}: a table belongs here; write [Extensions.{name}]")
+        made = [self._extension(name, parts) for name, parts in found.items()]
         by_cluster: dict[str, Extension] = {}
         for one in made:
             other = by_cluster.setdefault(one.service_cluster, one)
             if other is not one:
                 cluster = one.service_cluster or "(unnamed)"
-                self._say("error", (found.key, one.name),
+                self._say("error", found[one.name][0][0],
                           f": serves the service cluster {cluster}, as [Extensions.{other.name}] does; "
                           "set another ServiceCluster in one of them")  # fmt: skip
         return tuple(made)
 
-    def _extension(self, name: str, table: Mapping[str, object], path: Path) -> Extension:
-        entries = self._entries(_TABLE, table, path, self._unknown)
-        config = entries.pop("config", None)
-        options = config.value if config and isinstance(config.value, dict) else {}
-        within = (*path, config.key if config else "Config")
+    def _extension(self, name: str, pieces: _Pieces) -> Extension:
+        entries = self._entries(_TABLE, pieces, self._unknown)
+        config = _within(pieces, "config") if entries.pop("config", None) else []
         return Extension(
             name=name,
-            line=self._lines.get(path),
+            line=self._lines.get(pieces[0][0]),
             entries=entries,
-            config=self._entries(NGINX, options, within, self._unknown_option),
+            config=self._entries(NGINX, config, self._unknown_option),
         )
 
-    def _entries(
-        self, section: Section, table: Mapping[str, object], path: Path, unknown: Callable[[Section, Path], None]
-    ) -> Entries:
+    def _entries(self, section: Section, pieces: _Pieces, unknown: Callable[[Section, Path], None]) -> Entries:
         entries: Entries = {}
-        for name, value in table.items():
-            at = (*path, name)
-            if name.lower() in entries:
-                other = entries[name.lower()].key
-                self._say("error", at, f": the key is there twice, as {other} too, differing in case only; keep one")
+        for within, name, value in ((path, name, value) for path, table in pieces for name, value in table.items()):
+            at, other = (*within, name), entries.get(name.lower())
+            if other is not None and not (isinstance(value, dict) and isinstance(other.value, dict)):
+                self._twice(at, other.path, other.line)
                 continue
             key = section.key(name)
             if key is None:
                 unknown(section, at)
             elif not self._fits(key, value, at):
                 continue
-            entries[name.lower()] = Entry(
+            entries[name.lower()] = self._merged(other, value, at, key) if other is not None else Entry(
                 key=name, value=value, line=self._lines.get(at), path=".".join(at),
                 effect=key.effect if key else None, doc=key.doc if key else "",
             )  # fmt: skip
         return entries
+
+    def _merged(self, first: Entry, more: object, path: Path, key: Key | None) -> Entry:
+        """A table that is there in two spellings. Where its keys are the user's, they are told apart as written."""
+        one, other = cast("dict[str, object]", first.value), cast("dict[str, object]", more)
+        if key is not None and key.kind.name == mapping().name:
+            for name in one.keys() & other.keys():
+                there = f"{first.path}.{name}"
+                line = next((line for at, line in self._lines.items() if ".".join(at) == there), None)
+                self._twice((*path, name), there, line)
+        return msgspec.structs.replace(first, value={**one, **other})
+
+    def _twice(self, path: Path, other: str, line: int | None) -> None:
+        place = f"{other} in line {line}" if line else other
+        self._say("error", path, f": the key is there twice, as {place} too, differing in case only; keep one of them")
 
     def _fits(self, key: Key, value: object, path: Path) -> bool:
         shown = "…" if key.secret else repr(value)

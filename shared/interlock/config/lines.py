@@ -1,12 +1,13 @@
 """Where a key stands in TOML text: `tomllib` gives values without their lines. Pure.
 
-For text that `tomllib` has accepted; of what is no TOML nothing sensible is said.
+For text that `tomllib` has accepted, or what it has accepted of it; of what is no TOML nothing sensible is said.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
+from typing import NamedTuple
 
 Path = tuple[str, ...]
 
@@ -22,10 +23,26 @@ def line_numbers(text: str) -> dict[Path, int]:
     return _Reader(text).read()
 
 
+class Note(NamedTuple):
+    """A key or (`header`) the head of a table, each time that it is written. `line`: from 1."""
+
+    path: Path
+    line: int
+    header: bool
+
+
+def noted(text: str) -> list[Note]:
+    """Every key and head of a table in its order, as often as it is there; a head that the text ends in counts."""
+    reader = _Reader(text)
+    reader.read()
+    return reader.notes
+
+
 class _Reader:
     def __init__(self, text: str) -> None:
         self._text = text
         self._found: dict[Path, int] = {}
+        self.notes: list[Note] = []
         self._line = 1
         self._table: Path = ()
         # Open brackets of values: whether a table's, and the path of what it holds.
@@ -48,6 +65,8 @@ class _Reader:
                 expects_key = self._key(token, line)
             else:
                 expects_key = self._value(token)
+        if self._header and self._keys:
+            self._note(tuple(self._keys))
         return self._found
 
     def _key(self, token: re.Match[str], line: int) -> bool:
@@ -90,6 +109,7 @@ class _Reader:
         return self._open[-1][1] if in_array else self._current
 
     def _note(self, path: Path) -> None:
+        self.notes.append(Note(path, self._key_line, self._header))
         for length in range(1, len(path) + 1):
             self._found.setdefault(path[:length], self._key_line)
 

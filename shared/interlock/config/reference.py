@@ -21,7 +21,8 @@ variable, that before the file.
     interlock config check config.toml     # which keys take effect now, later or not at all, and what is wrong
     interlock config keys                  # this list
 
-- Keys are read in any case. The same key twice, differing in case only, is refused.
+- Keys are read in any case. A table that is there in two spellings is one; the same key twice, differing in case only,
+  is refused.
 - An unknown key is reported with the nearest known one, and is otherwise ignored.
 - A bad value ends the process at once with status 2, also one of a key that takes effect in a later version only. The
   message names file, line, key, value and what to write.

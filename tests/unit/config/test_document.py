@@ -37,6 +37,50 @@ def test_tables_and_their_keys_in_any_case() -> None:
     assert document.warnings == ()
 
 
+def test_a_table_in_two_spellings_is_one() -> None:
+    text = '[Extensions.a]\nServiceCluster = "east"\n[extensions.b]\nServiceCluster = "west"\n'
+    text += '[EXTENSIONS.a]\nImage = "i"\nLabels = {"l" = "1"}\nlabels = {"L" = "2"}\n'
+    text += "[Extensions.a.Config]\nIPHash = true\n[extensions.a.config]\nReadTimeout = 7\n"
+    document = read_document(text, where="c.toml")
+    assert [(one.name, one.line, one.service_cluster) for one in document.extensions] == [
+        ("a", 1, "east"), ("b", 3, "west"),
+    ]  # fmt: skip
+    a = document.extensions[0]
+    assert {name: entry.value for name, entry in a.config.items()} == {"iphash": True, "readtimeout": 7}
+    assert document.place(a.config["readtimeout"]) == "c.toml:12: extensions.a.config.ReadTimeout"
+    assert a.entries["image"].value == "i"
+    assert a.entries["labels"].value == {"l": "1", "L": "2"}
+    assert document.warnings == ()
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_key() -> None:
+    document = read_document('\ufeffRegion = "west"\n', where="c.toml")
+    assert document.place(document.entries["region"]) == "c.toml:1: Region"
+
+
+KEY, HEAD = "the key is there twice, in line", "the table is there twice, in line"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('Region = "a"\n\nRegion = "b"', f"c.toml:3: Region: {KEY} 1 too; keep one of them"),
+        ("Region = \"a\"\r\nRegion = '''b\r\n\r\n'''\r\n", f"c.toml:2: Region: {KEY} 1 too; keep one of them"),
+        (f"{TABLE}Image = 'a'\n{TABLE}", f"c.toml:3: Extensions.x: {HEAD} 1 too; write all its keys below one of them"),
+        (
+            f"{TABLE}\nLabels = {{a='1',b='2',\"a\"='3',c='4'}}",
+            f"c.toml:3: Extensions.x.Labels.a: {KEY} 3 too; keep one",
+        ),
+        ("[[x]]\na = 1\n[[x]]\na = 1\na = 1", f"c.toml:5: x.a: {KEY} 4 too; keep one"),
+        ("a.b = 1\n[a]", "c.toml:2: a: there are keys of it already, in line 1; write all of it in one place"),
+        ("a = {b = 1}\na.c = 2", "c.toml:2: a.c: a is there already, in line 1, and takes no more; write all of a in"),
+    ],
+)
+def test_what_toml_refuses_as_there_already_is_told_with_both_places(text: str, said: str) -> None:
+    (found,) = examine(text, where="c.toml").said("error")
+    assert found.startswith(said)
+
+
 def test_the_keys_of_labels_are_the_users() -> None:
     document = read_document(f'{TABLE}ProxyLabels = {{"A.b" = "c", "a.B" = "d"}}', where="c.toml")
     entry = document.extensions[0].get("proxylabels")
@@ -72,8 +116,26 @@ def test_an_unknown_key_is_reported_with_what_was_meant(text: str, said: str) ->
         ("DockerURL = [1]", "c.toml:1: DockerURL = [1]: a string belongs here"),
         ('a = "', "c.toml:1: not TOML"),
         ("a = 1\nb = = 2", "c.toml:2: not TOML"),
-        ('Region = "a"\nregion = "b"', "twice"),
-        (f"{CONFIG}A = 1\n[Extensions.x.config]\nB = 2", "twice"),
+        (
+            'Region = "a"\nregion = "b"',
+            "c.toml:2: region: the key is there twice, as Region in line 1 too, differing in case only; keep one",
+        ),
+        (
+            f"{TABLE}Image = 'a'\n[extensions.x]\nImage = 'a'",
+            "c.toml:4: extensions.x.Image: the key is there twice, as Extensions.x.Image in line 2 too",
+        ),
+        (
+            f"{CONFIG}IPHash = true\n[Extensions.x.config]\niphash = true",
+            "c.toml:4: Extensions.x.config.iphash: the key is there twice, as Extensions.x.Config.IPHash in line 2 too",
+        ),
+        (
+            '[Extensions."a.b"]\nLabels = {c = "1"}\nlabels = {c = "1"}',
+            "c.toml:3: Extensions.a.b.labels.c: the key is there twice, as Extensions.a.b.Labels.c in line 2 too",
+        ),
+        (
+            "Extensions = {}\nextensions = 1",
+            "c.toml:2: extensions: the key is there twice, as Extensions in line 1 too",
+        ),
         ("ListenAddr = 8080", 'c.toml:1: ListenAddr = 8080: a string belongs here; write ListenAddr = "8080"'),
         (
             f"{TABLE}PublishMode = 'both'",
