@@ -15,8 +15,9 @@ _HEAD = """\
 Generated from the registry in `shared/interlock/config/` by `make docs`; change it there.
 
 Every service takes Interlock's `config.toml`: `--config FILE`, or `INTERLOCK_CONFIG` with the path of a file. Where
-that variable holds TOML text itself, the text counts, and no file. An option of the command line comes before its
-variable, that before the file.
+that variable holds TOML text itself, the text counts, and no file. It is text where no file has that name and it has
+more than one line, or an `=`, or begins with `#` or `[`; anything else is a path. Blanks and line breaks around it do
+not count. An option of the command line comes before its variable, that before the file.
 
     interlock config check config.toml     # which keys take effect now, later or not at all, and what is wrong
     interlock config keys                  # this list

@@ -29,7 +29,6 @@ from interlock.runtime import logging
 CONFIG_ENV = "INTERLOCK_CONFIG"
 _META = "interlock.document"
 _SHADOWED = "interlock.document.shadowed"
-_LONGEST_NAME = 255
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -190,7 +189,7 @@ def _bus_url(ctx: click.Context, url: str, path: str) -> str:
     if url and ranks[0] <= ranks[1]:
         return url
     try:
-        text = Path(path).read_text(encoding="utf-8").strip()
+        text = Path(path).read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         # Neither the file's content nor a part of it is quoted: it holds a password.
         why = error.strerror if isinstance(error, OSError) else "it is not text"
@@ -202,37 +201,44 @@ def _bus_url(ctx: click.Context, url: str, path: str) -> str:
 
 def _read_config(ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
     # Interlock's INTERLOCK_CONFIG holds the TOML text itself, and wins over a file. Where it names one, --config wins.
-    inline = os.environ.get(CONFIG_ENV, "")
-    if not _is_toml(inline):
-        inline = ""
+    variable = os.environ.get(CONFIG_ENV, "")
+    inline = variable if _is_toml(variable) else ""
+    from_variable = value == variable
+    if from_variable and value is not None:
+        value = value.strip()
     if not (inline or value):
         return value
     try:
         if inline:
             ctx.meta[_META] = read_document(inline, where=CONFIG_ENV)
-            if value and value != inline:
+            if value and not from_variable:
                 ctx.meta[_SHADOWED] = f"{CONFIG_ENV} holds a configuration: {value} is not read"
         elif value:
-            ctx.meta[_META] = read_document(config_text(value), where=value)
+            ctx.meta[_META] = read_document(config_text(value, named_by_variable=from_variable), where=value)
     except ConfigError as error:
         raise Failure(error) from error
     return value
 
 
 def _is_toml(value: str) -> bool:
-    """Whether it is TOML text and not a path."""
-    if "\n" in value:
-        return True
-    return ("=" in value or value.strip().startswith("[")) and not Path(value[:_LONGEST_NAME]).exists()
+    """Whether it is TOML text and not a path: no file is called so, and it has a mark of TOML.
+
+    What is around it does not count: a variable that is set from a file or by YAML often ends with a line break.
+    """
+    text = value.removeprefix("\ufeff").strip()
+    if os.path.exists(text):  # noqa: PTH110  # false, also for what is too long for a path
+        return False
+    return "\n" in text or "=" in text or text.startswith(("#", "["))
 
 
-def config_text(path: str) -> str:
+def config_text(path: str, *, named_by_variable: bool = False) -> str:
     """The text of a config.toml. Raises `ConfigError`."""
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise ConfigError(f"{path}: {why}; give the path of a readable TOML file") from error
+        whose, more = (f"environment: {CONFIG_ENV}: ", ", or TOML text") if named_by_variable else ("", "")
+        raise ConfigError(f"{whose}{path}: {why}; give the path of a readable TOML file{more}") from error
 
 
 _COMMON: tuple[Callable[[Any], Any], ...] = (

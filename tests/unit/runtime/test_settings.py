@@ -61,6 +61,45 @@ def test_toml_text_in_the_environment_wins_over_a_file(file: Path) -> None:
     assert "INTERLOCK_CONFIG:2: Extensions.x.Image = 1: a string belongs here" in bad.stderr
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# nothing but this",
+        "  # nothing",
+        "[Extensions.x]",
+        "\ufeff# x",
+        "# a\n# b\n",
+        'Name = "n"',
+        "#\r\n",
+        "x=1" * 9999,
+    ],
+)
+def test_what_the_variable_holds_is_text_where_it_can_be_no_path(file: Path, text: str) -> None:
+    result = run("-c", str(file), INTERLOCK_CONFIG=text)
+    assert f"INTERLOCK_CONFIG holds a configuration: {file} is not read" in result.output or "not TOML" in result.stderr
+    assert "5.0 west" not in result.stdout
+
+
+def test_a_file_that_is_there_is_a_file_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("#a=[b]", "a=b", "[a]", "plain"):
+        Path(name).write_text('Region = "west"')
+        for given in (name, f"{tmp_path / name}\n", f" {name}\r\n"):
+            assert run(INTERLOCK_CONFIG=given).stdout == "3.0 west False \n"
+    for blank in ("", " ", "\n"):
+        assert run(INTERLOCK_CONFIG=blank).stdout == "3.0 default False \n"
+        assert run("-c", "plain", INTERLOCK_CONFIG=blank).stdout == "3.0 west False \n"
+    missing = run(INTERLOCK_CONFIG="none.toml\n")
+    assert missing.exit_code == 2
+    assert "environment: INTERLOCK_CONFIG: none.toml: No such file" in missing.stderr
+    assert "or TOML text" in missing.stderr
+
+
+def test_a_byte_order_mark_in_a_file(file: Path) -> None:
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert run("-c", str(file)).stdout == "5.0 west True \n"
+
+
 def test_what_an_option_overrides_is_checked_all_the_same(file: Path) -> None:
     file.write_text('PollInterval = "soon"')
     assert run("-c", str(file), "--poll-interval", "7s").exit_code == 2
@@ -106,6 +145,11 @@ def test_the_bus_is_read_from_a_file(secret: Path, file: Path) -> None:
     assert run(INTERLOCK_BUS_FILE=str(secret)).stdout == read
     file.write_text(f'BusFile = "{secret}"\n')
     assert run("-c", str(file)).stdout == read
+
+
+def test_a_byte_order_mark_is_no_part_of_the_bus(secret: Path) -> None:
+    secret.write_bytes(b"\xef\xbb\xbf" + secret.read_bytes())
+    assert run("--bus-file", str(secret)).stdout.endswith(" redis://watcher:hunter2@bus:6379/0\n")
 
 
 def test_of_a_bus_and_a_file_the_nearer_counts(secret: Path, file: Path) -> None:
