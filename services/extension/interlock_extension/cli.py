@@ -13,7 +13,7 @@ from interlock.model.names import Cluster
 from interlock.runtime.settings import Common, Duration, ServiceCommand, common_options, setting
 from interlock_extension import app
 from interlock_extension.delivery.files import default_folder
-from interlock_extension.told import grace_period, target_port, told_by
+from interlock_extension.told import grace_period, target_port, template_place, told_by
 from interlock_extension.told import template as own_template
 
 _EXAMPLES = """\b
@@ -142,7 +142,7 @@ def main(
                 stop_timeout=grace_period(table) if stop_timeout is None else stop_timeout,
                 dns=dns or "",
                 proxy_options=told.options,
-                option_places=told.places,
+                option_places={**told.places, **({} if template else template_place(common.document, table))},
                 template=template or own_template(table),
             )
         )

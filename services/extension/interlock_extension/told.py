@@ -51,6 +51,12 @@ def grace_period(table: Extension | None) -> float:
     return parse_duration(entry.value) if entry and isinstance(entry.value, str) else GRACE_PERIOD
 
 
+def template_place(document: Document, table: Extension | None) -> dict[str, str]:
+    """Where that name was said, by its key; empty where it was not."""
+    entry = table.get("Template") if table else None
+    return {"Template": document.place(entry)} if entry else {}
+
+
 def template(table: Extension | None) -> str:
     """The name of a user's own template; empty where none is named."""
     entry = table.get("Template") if table else None

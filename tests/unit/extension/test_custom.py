@@ -106,8 +106,38 @@ def test_a_comment_may_show_what_a_go_template_had() -> None:
 
 
 def test_another_version_of_the_values_is_refused() -> None:
-    with pytest.raises(ConfigError, match="written for version 2"):
-        renderer("{# interlock-template: 2 #}")
+    with pytest.raises(ConfigError, match=r"/my\.j2:2: it is written for version 2"):
+        renderer("{# ours #}\n{# interlock-template: 2 #}")
+
+
+@pytest.mark.parametrize(
+    ("block", "hint"),
+    [
+        ("severs", "did you mean server?"),
+        ("Server", "did you mean server?"),
+        ("hosttop", "did you mean host_top?"),
+        ("zzz", "there are top, main, events, unknown_host, http, host_top, upstream, server, location"),
+    ],
+)
+def test_a_block_that_nothing_would_write_is_refused(block: str, hint: str) -> None:
+    for outside, inside in (("", ""), ("{% if part == 'host' %}", "{% endif %}")):
+        with pytest.raises(ConfigError) as refused:
+            renderer(f"{{% extends base %}}\n{outside}{{% block {block} %}}x;{{% endblock %}}{inside}")
+        assert str(refused.value) == (
+            f"/my.j2:2: {{% block {block} %}}: no template of ours has that block; {hint} (docs/templates.md)"
+        )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% extends base %}{% block server %}{% block mine %}X;{% endblock %}{% endblock %}",
+        "{% extends base %}{% block mine %}X;{% endblock %}{% block server %}{{ self.mine() }}{% endblock %}",
+        "{% block mine %}X;{% endblock %}",
+    ],
+)
+def test_a_block_of_ones_own_that_is_written_is_taken(text: str) -> None:
+    assert host(text).count("X;") == 1
 
 
 @pytest.mark.parametrize("text", ["{% if %}", "{% block a %}", "{{ x | nofilter }}", "{% for %}"])
@@ -202,6 +232,10 @@ def test_where_it_is_found(tmp_path: Path) -> None:
     assert (find("", tmp_path) or Template(path="", text="")).text == "usual"
     assert (find("mine", tmp_path) or Template(path="", text="")).text == "usual"
     (tmp_path / "mine").write_text("mine")
+    assert (find("mine", tmp_path) or Template(path="", text="")).text == "mine"
+    with pytest.raises(ConfigError, match=r"^c\.toml:3: Extensions\.x\.Template = 'other': neither"):
+        find("other", tmp_path / "none", said="c.toml:3: Extensions.x.Template")
+    (tmp_path / "mine").write_bytes(b"\xef\xbb\xbfmine")
     assert (find("mine", tmp_path) or Template(path="", text="")).text == "mine"
     (tmp_path / "mine").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="readable text"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from interlock.config.document import Document, read_document
 from interlock.config.nginx import NGINX
 from interlock_extension.nginx.config import NginxConfig, read_config
-from interlock_extension.told import grace_period, target_port, told_by
+from interlock_extension.told import grace_period, target_port, template, template_place, told_by
 
 TEXT = """
 [Extensions.east]
@@ -47,6 +47,14 @@ def test_port_and_grace_period() -> None:
     east, rest = (document().extension(cluster) for cluster in ("east", ""))
     assert (target_port(east), target_port(rest), target_port(None)) == (81, 8080, 8080)
     assert (grace_period(east), grace_period(rest), grace_period(None)) == (65.0, 3.0, 3.0)
+
+
+def test_the_template_and_where_it_was_named() -> None:
+    text = read_document('[Extensions.x]\nTemplate = " mine "', where="c.toml")
+    table = text.extension("")
+    assert template(table) == "mine"
+    assert template_place(text, table) == {"Template": "c.toml:2: Extensions.x.Template"}
+    assert (template(None), template_place(text, None)) == ("", {})
 
 
 def test_defaults_are_those_of_the_registry() -> None:

@@ -47,7 +47,7 @@ class NginxExtension:
             get_logger(service="extension", proxy="nginx").warning(
                 f"{part} is older than 1.27.4: {LOST}; {REMEDY}",
             )
-        template = find(settings.template)
+        template = find(settings.template, said=settings.places.get("Template", "--template"))
         facts = Facts(
             listen=settings.listen,
             proxy_id=settings.proxy_id,

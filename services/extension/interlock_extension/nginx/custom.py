@@ -5,8 +5,9 @@ docs/templates.md is what users read; `MODEL` is the version of the values that 
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jinja2
@@ -51,9 +52,10 @@ def check(template: Template) -> None:
         )
     written = _WRITTEN_FOR.search(template.text)
     if written and int(written[1]) != MODEL:
+        line = template.text.count("\n", 0, written.start(1)) + 1
         raise ConfigError(
-            f"{template.path}: it is written for version {written[1]} of the values that templates are given, and this "
-            f"Interlock has {MODEL}; see {_PAGE} for what differs"
+            f"{template.path}:{line}: it is written for version {written[1]} of the values that templates are given, "
+            f"and this Interlock has {MODEL}; see {_PAGE} for what differs"
         )
 
 
@@ -135,12 +137,15 @@ def _interpolate(value: object) -> escape.Token:
     return escape.interpolated(str(value))
 
 
-def compiled(environment: jinja2.Environment, template: Template) -> jinja2.Template:
-    """The template, ready to be rendered. Raises `ConfigError` with file and line."""
+def compiled(environment: jinja2.Environment, template: Template, bases: Sequence[str]) -> jinja2.Template:
+    """The template, ready to be rendered; `bases`: ours. Raises `ConfigError` with file and line."""
     check(template)
     try:
         tree = environment.parse(template.text)
         _refuse_unguarded(template, tree)
+        _refuse_unknown_blocks(
+            template, tree, [name for base in bases for name in environment.get_template(base).blocks]
+        )
         return environment.from_string(tree)
     except jinja2.TemplateSyntaxError as error:
         raise ConfigError(f"{template.path}:{error.lineno}: {error.message}; correct the template ({_PAGE})") from error
@@ -161,6 +166,35 @@ def _refuse_unguarded(template: Template, tree: jinja2.nodes.Template) -> None:
     for kind, why in unguarded.items():
         for node in tree.find_all(kind):
             raise ConfigError(f"{template.path}:{node.lineno}: {why} ({_PAGE})")
+
+
+def _refuse_unknown_blocks(template: Template, tree: jinja2.nodes.Template, known: Sequence[str]) -> None:
+    """Refuse a block that nothing would ever write: ours has no place for it, nor has the template itself."""
+    if not any(isinstance(node, jinja2.nodes.Extends) for node in tree.body):
+        return
+    called = {
+        node.attr
+        for node in tree.find_all(jinja2.nodes.Getattr)
+        if isinstance(node.node, jinja2.nodes.Name) and node.node.name == "self"
+    }
+    for block in _outermost_blocks(tree):
+        if block.name in known or block.name in called:
+            continue
+        near = difflib.get_close_matches(block.name.lower(), known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+        raise ConfigError(
+            f"{template.path}:{block.lineno}: {{% block {block.name} %}}: no template of ours has that block; "
+            f"{hint} ({_PAGE})"
+        )
+
+
+def _outermost_blocks(node: jinja2.nodes.Node) -> Iterator[jinja2.nodes.Block]:
+    """What is within another block is written with that."""
+    for child in node.iter_child_nodes():
+        if isinstance(child, jinja2.nodes.Block):
+            yield child
+        else:
+            yield from _outermost_blocks(child)
 
 
 def rendered(template: Template, using: jinja2.Template, values: dict[str, object]) -> str:

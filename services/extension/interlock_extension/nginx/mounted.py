@@ -9,11 +9,11 @@ from interlock.errors import ConfigError
 from interlock_extension.nginx.custom import MOUNTED, Template
 
 
-def find(named: str, root: Path = Path("/")) -> Template | None:
+def find(named: str, root: Path = Path("/"), *, said: str = "--template") -> Template | None:
     """The template of that name: a path, or a Docker config that is mounted at `/<name>` or at Interlock's place.
 
     Without a name, what is mounted at Interlock's place; None where nothing is. Raises `ConfigError`, also for a name
-    with a slash that is no file: another file in its place would be a surprise.
+    with a slash that is no file: another file in its place would be a surprise. `said`: where it was named, for errors.
     """
     usual = root / MOUNTED.lstrip("/")
     if not named:
@@ -26,9 +26,10 @@ def find(named: str, root: Path = Path("/")) -> Template | None:
     if found is None:
         if not named:
             return None
-        raise ConfigError(f"Template = {named!r}: {_remedy(named, places)}")
+        raise ConfigError(f"{said} = {named!r}: {_remedy(named, places)}")
     try:
-        text = found.read_text(encoding="utf-8")
+        # Without the mark with which some editors begin a file: nginx would take it for a directive.
+        text = found.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"template {found}: {error}; give a readable text file") from error
     return Template(path=str(found), text=text)

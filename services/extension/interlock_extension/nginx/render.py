@@ -68,7 +68,7 @@ class NginxRenderer:
         environment = custom.sandbox(loader, _only_tokens) if template else _own(loader)
         self._template = template
         self._main, self._host = (
-            (custom.compiled(environment, template),) * 2
+            (custom.compiled(environment, template, (MAIN_TEMPLATE, HOST_TEMPLATE)),) * 2
             if template
             else (environment.get_template(MAIN_TEMPLATE), environment.get_template(HOST_TEMPLATE))
         )
