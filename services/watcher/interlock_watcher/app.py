@@ -12,7 +12,8 @@ from interlock.model.region import WatcherStatus
 from interlock.runtime.health import State, pulse
 from interlock.runtime.lifecycle import Lifecycle
 from interlock.runtime.metrics import Metrics
-from interlock_watcher.docker_source import DockerSource, Tls
+from interlock_watcher.docker_source import DockerSource
+from interlock_watcher.endpoint import Tls
 from interlock_watcher.exported import StatusCollector
 from interlock_watcher.inbox import Inbox
 from interlock_watcher.publish import Publisher
@@ -20,7 +21,10 @@ from interlock_watcher.watch import Watch
 
 
 class WatcherOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a watcher is told. `poll_interval` in seconds; `name` shows in leases and status."""
+    """What a watcher is told. `poll_interval` in seconds; `name` shows in leases and status.
+
+    `places`: where Docker's URL and the files of TLS were said, by their keys, for errors.
+    """
 
     docker_url: str
     bus_url: str
@@ -28,6 +32,7 @@ class WatcherOptions(msgspec.Struct, frozen=True, kw_only=True):
     poll_interval: float = 3.0
     name: str = "watcher"
     tls: Tls | None = None
+    places: Mapping[str, str] = {}
 
 
 class Watcher:
@@ -39,7 +44,7 @@ class Watcher:
         self._bus = Bus.connect(options.bus_url, name=f"watcher-{options.name}")
         inbox = Inbox()
         self.watch = Watch(
-            lambda: DockerSource(options.docker_url, tls=options.tls),
+            lambda: DockerSource(options.docker_url, tls=options.tls, places=options.places),
             inbox,
             lifecycle.stop,
             poll_interval=options.poll_interval,

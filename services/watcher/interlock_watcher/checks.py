@@ -8,7 +8,8 @@ from pathlib import Path
 
 from interlock.doctor.port import Ask, Check, Finding, error, ok, warning
 from interlock.errors import ConfigError, DockerError, DockerUnavailable
-from interlock_watcher.docker_source import DockerSource, Tls
+from interlock_watcher.docker_source import DockerSource
+from interlock_watcher.endpoint import Tls
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
 
@@ -20,9 +21,9 @@ _BEYOND = ("/secrets", "/containers/json")
 def run(ask: Ask) -> Iterable[Finding]:
     """Everything about Docker."""
     ca, cert, key = ask.tls
-    tls = Tls(ca=ca, cert=cert, key=key) if ca or cert else None
+    tls = Tls(ca=ca, cert=cert, key=key) if ca or cert or key else None
     try:
-        source = DockerSource(_url(ask), tls=tls)
+        source = DockerSource(_url(ask), tls=tls, places=ask.places)
     except ConfigError as failed:
         return [error("docker", str(failed), lost="no watcher can start", remedy="correct --docker and --tls-…")]
     try:

@@ -13,6 +13,7 @@ from interlock.runtime import metrics
 from interlock.runtime.lifecycle import Lifecycle
 from interlock.runtime.logging import get_logger
 from interlock.runtime.settings import Common, Duration, ServiceCommand, common_options, setting
+from interlock_watcher.endpoint import Tls
 
 DEFAULT_DOCKER = "unix:///var/run/docker.sock"
 POLL_FLOOR = 2.0
@@ -34,6 +35,7 @@ It only reads Docker, and needs the socket (or TCP endpoint) of a Swarm manager.
 @setting(
     "--docker",
     key="DockerURL",
+    default_from="DOCKER_HOST",
     metavar="URL",
     default=lambda: os.environ.get("DOCKER_HOST") or DEFAULT_DOCKER,
     show_default=f"DOCKER_HOST, or {DEFAULT_DOCKER}",
@@ -71,7 +73,6 @@ def main(
     time. When Docker cannot be asked, nothing is withdrawn.
     """
     from interlock_watcher.app import Watcher, WatcherOptions  # noqa: PLC0415  # --help must not need the SDK
-    from interlock_watcher.docker_source import Tls  # noqa: PLC0415  # as above
 
     if not common.region:
         raise ConfigError("the region is empty: give --region NAME (or INTERLOCK_REGION), or leave it out")
@@ -85,7 +86,10 @@ def main(
         region=common.region,
         poll_interval=poll_interval,
         name=name,
-        tls=tls if docker.startswith(("tcp", "http")) and (tls_ca or tls_cert or allow_insecure) else None,
+        tls=tls
+        if not docker.lower().startswith("unix") and (tls_ca or tls_cert or tls_key or allow_insecure)
+        else None,
+        places=common.places,
     )
     registry = metrics.Metrics("watcher")
     lifecycle = Lifecycle("watcher")

@@ -10,9 +10,8 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import docker.errors
 import docker.tls
@@ -22,6 +21,8 @@ import urllib3.exceptions
 from docker.api.client import APIClient
 
 from interlock.errors import ConfigError, DockerFailed, DockerRefused, DockerUnavailable, NotFound
+from interlock_watcher import endpoint
+from interlock_watcher.endpoint import Tls
 from interlock_watcher.engine import Listing, RawEvent, RawNetwork, RawNode, RawService, RawTask
 from interlock_watcher.unix_transport import ClosingAdapter
 
@@ -45,15 +46,6 @@ _EVENT_TYPES = ("service", "node", "network", "secret", "config")
 T = TypeVar("T")
 
 
-class Tls(msgspec.Struct, frozen=True, kw_only=True):
-    """Client TLS for a TCP endpoint: paths of PEM files; `verify` False skips the check of the engine's certificate."""
-
-    ca: str = ""
-    cert: str = ""
-    key: str = ""
-    verify: bool = True
-
-
 class _Id(msgspec.Struct, gc=False):
     id: str = msgspec.field(name="ID")
     service_id: str = msgspec.field(name="ServiceID", default="")
@@ -66,11 +58,13 @@ class _EngineVersion(msgspec.Struct, rename="pascal"):
 
 
 class DockerSource:
-    """One connection to one engine. Raises ConfigError for a URL or certificate that cannot be used; connects late."""
+    """One connection to one engine. Raises ConfigError for a URL or certificate that cannot be used; connects late.
 
-    def __init__(self, url: str, *, tls: Tls | None = None) -> None:
-        if urlsplit(url).scheme not in {"unix", "tcp", "http", "https"}:
-            raise ConfigError(f"the Docker URL {url!r}: give unix:///path, tcp://host:port or https://host:port")
+    `places`: as `endpoint.check` takes them.
+    """
+
+    def __init__(self, url: str, *, tls: Tls | None = None, places: Mapping[str, str] | None = None) -> None:
+        endpoint.check(url, tls, places or {})
         self.url = url
         self.api_version = ""
         self.engine_version = ""
@@ -337,16 +331,13 @@ def _service_id(item: _Id) -> str:
 def _tls_config(tls: Tls | None) -> docker.tls.TLSConfig | bool:
     if tls is None:
         return False
-    if bool(tls.cert) != bool(tls.key):
-        given, missing = ("TLSCert", "TLSKey") if tls.cert else ("TLSKey", "TLSCert")
-        raise ConfigError(f"{given} {tls.cert or tls.key}: a client certificate needs both; give {missing} as well")
     try:
         return docker.tls.TLSConfig(
             client_cert=(tls.cert, tls.key) if tls.cert and tls.key else None,
             ca_cert=tls.ca or None,
             verify=tls.verify,
         )
-    except docker.errors.TLSParameterError as error:
+    except docker.errors.TLSParameterError as error:  # a file that is gone since it was tried
         raise ConfigError(f"TLSCACert, TLSCert, TLSKey: {error}") from error
 
 

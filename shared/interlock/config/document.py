@@ -12,7 +12,7 @@ from typing import Literal, cast
 import msgspec
 
 from interlock.config.key import Effect, Key, Section
-from interlock.config.kinds import Unfit, mapping
+from interlock.config.kinds import Unfit, mapping, without_password
 from interlock.config.lines import Path, line_numbers
 from interlock.config.nginx import NGINX
 from interlock.config.sections import CORE, EXTENSION, FIRST_VERSION, HAPROXY_ONLY, PROXY
@@ -218,7 +218,7 @@ class _Examiner:
         self._say("error", path, f": the key is there twice, as {place} too, differing in case only; keep one of them")
 
     def _fits(self, key: Key, value: object, path: Path) -> bool:
-        shown = "…" if key.secret else repr(value)
+        shown = "…" if key.secret else without_password(repr(value))
         if key.name == "Extensions" and isinstance(value, list):
             self._say("error", path, ": [[Extensions]] is of Interlock 1; write a table [Extensions.<name>] for each, "
                                      "with the keys that `interlock config keys` lists")  # fmt: skip

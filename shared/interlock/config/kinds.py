@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -45,6 +46,11 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     example: str
 
 
+def without_password(shown: str) -> str:
+    """A value for a message, without what stands before the @ of a URL."""
+    return re.sub(r"//[^/@\s]*@", "//…@", shown)
+
+
 def _refuse(kind: str, write: str) -> Unfit:
     return Unfit(f"a {kind} belongs here", write)
 
@@ -77,6 +83,38 @@ def url(*schemes: str, example: str) -> Kind:
         return str(found)
 
     return Kind(name="string", read=read, example=example)
+
+
+def docker_url(example: str) -> Kind:
+    """A URL under which Docker's client finds an engine; empty for none."""
+    schemes = ("unix", "tcp", "http", "https")
+
+    def read(value: object) -> str:
+        found = str(url(*schemes, example=example).read(value))
+        why = _no_engine(found) if found else ""
+        if why:
+            raise Unfit(why, '"unix:///var/run/docker.sock" or "tcp://host:2376"')
+        return found
+
+    return Kind(name="string", read=read, example=example)
+
+
+def _no_engine(value: str) -> str:
+    """Why Docker's client would find no engine under this URL; empty where it may."""
+    if re.search(r"\s", value):
+        return "it holds blanks"
+    try:
+        parts = urlsplit(value)
+        port = parts.port if parts.scheme != "unix" else None
+    except ValueError as error:
+        return f"it is no URL ({str(error).lower()})"
+    if parts.query or parts.fragment:
+        return "what follows ? or # is not for Docker"
+    if parts.scheme == "unix":
+        return "" if (parts.netloc + parts.path).strip("/") else "the path of the socket is missing"
+    if parts.password is not None:
+        return "Docker takes no password in it"
+    return "" if port else "the port is missing"
 
 
 def address(example: str) -> Kind:

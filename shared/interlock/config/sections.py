@@ -7,7 +7,7 @@ first or its unreleased version had is below them.
 from __future__ import annotations
 
 from interlock.config.key import Key, Section
-from interlock.config.kinds import address, choice, duration, flag, mapping, number, table, text, url, words
+from interlock.config.kinds import address, choice, docker_url, duration, flag, mapping, number, table, text, url, words
 
 CORE = Section(
     title="",
@@ -15,7 +15,7 @@ CORE = Section(
     keys=(
         Key(name="ListenAddr", kind=address('":8080"'), default='":8080"', effect="later",
             doc="Where Interlock's gRPC API for extensions listens; ours meet on the bus."),
-        Key(name="DockerURL", kind=url("unix", "tcp", "http", "https", example='"unix:///var/run/docker.sock"'),
+        Key(name="DockerURL", kind=docker_url('"unix:///var/run/docker.sock"'),
             default='"unix:///var/run/docker.sock"',
             doc="The Docker Engine that the watcher reads: a socket or a TCP endpoint of a Swarm manager."),
         Key(name="TLSCACert", kind=text(), default="(none)", doc="CA certificate of a TCP endpoint: a path."),

@@ -36,7 +36,10 @@ Exit status: 0 where there is no error (there may be warnings), 1 where there is
     help="Whose needs to check; all: of whatever is installed and set up here.",
 )
 @setting("--cluster", metavar="NAME", default="", show_default=False, help="The service cluster of a proxy.")
-@setting("--docker", key="DockerURL", metavar="URL", help="The Docker Engine that a watcher reads.")
+@setting(
+    "--docker", key="DockerURL", default_from="DOCKER_HOST", metavar="URL",
+    help="The Docker Engine that a watcher reads.",
+)  # fmt: skip
 @setting("--tls-ca", key="TLSCACert", metavar="FILE", help="CA certificate of a TCP endpoint.")
 @setting("--tls-cert", key="TLSCert", metavar="FILE", help="Our client certificate.")
 @setting("--tls-key", key="TLSKey", metavar="FILE", help="Our client key.")
@@ -70,6 +73,7 @@ def main(
         nginx=nginx or "",
         state_dir=state_dir or "",
         document=common.document,
+        places=common.places,
     )
     findings = [*examine(ask, (bus.check, plans.check, *checks)), *(absent if role == "all" else ())]
     failed = any(one.severity == "error" for one in findings)

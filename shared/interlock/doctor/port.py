@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import entry_points
 from typing import Literal
 
@@ -28,7 +28,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """What the doctor was told. `role`: whose needs; with `all`, what is not set up here is not missed."""
+    """What the doctor was told. `role`: whose needs; with `all`, what is not set up here is not missed.
+
+    `places`: where settings were said, by their keys in config.toml.
+    """
 
     role: Role = "all"
     bus_url: str = ""
@@ -39,6 +42,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     nginx: str = ""
     state_dir: str = ""
     document: Document = Document()
+    places: Mapping[str, str] = {}
 
     def __repr__(self) -> str:
         """Without the bus, whose URL may hold a password."""

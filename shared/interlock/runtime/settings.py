@@ -41,6 +41,8 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     log_format: str
     metrics: str
     document: Document
+    places: Mapping[str, str] = {}
+    """Where each setting was said, by its key in config.toml: `config.toml:3: DockerURL`, or `--docker`."""
 
     def needed_bus(self) -> str:
         """The bus' URL. Raises `ConfigError` where none was given."""
@@ -92,11 +94,14 @@ class ServiceCommand(click.Command):
 
 
 class SettingOption(click.Option):
-    """An option whose value may also come from the environment or from config.toml's `key`."""
+    """An option whose value may also come from the environment or from config.toml's `key`.
 
-    def __init__(self, *args: Any, key: str | None = None, **more: Any) -> None:
+    `default_from`: a variable that is not ours, of which the default is made; it is named in errors.
+    """
+
+    def __init__(self, *args: Any, key: str | None = None, default_from: str = "", **more: Any) -> None:
         super().__init__(*args, **more)
-        self.key = key
+        self.key, self.default_from = key, default_from
 
     def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
         """The value and its source, with the file between environment and default."""
@@ -116,6 +121,13 @@ class SettingOption(click.Option):
             if place is None:
                 raise
             raise Failure(ConfigError(f"{place} = {value!r}: {error.message}")) from error
+
+    def said(self, ctx: click.Context) -> str:
+        """Where the value came from, as errors name it; the option, where nobody said anything."""
+        source = ctx.get_parameter_source(self.name or "")
+        if source is ParameterSource.DEFAULT and os.environ.get(self.default_from):
+            return f"environment: {self.default_from}"
+        return self._place(ctx) or self.opts[0]
 
     def _place(self, ctx: click.Context) -> str | None:
         source = ctx.get_parameter_source(self.name or "")
@@ -155,6 +167,7 @@ def _with_options(command: F, options: tuple[Callable[[Any], Any], ...]) -> F:
         document = context.meta.get(_META) or Document()
         common = Common(
             document=document,
+            places=_places(context),
             bus=_bus_url(context, values.pop("bus") or "", values.pop("bus_file") or ""),
             **{name: values.pop(name) or "" for name in ("region", "log_level", "log_format", "metrics")},
         )
@@ -168,6 +181,11 @@ def _with_options(command: F, options: tuple[Callable[[Any], Any], ...]) -> F:
     for option in reversed(options):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]  # click's decorators return what they were given
+
+
+def _places(ctx: click.Context) -> dict[str, str]:
+    settings = [option for option in ctx.command.params if isinstance(option, SettingOption)]
+    return {option.key: option.said(ctx) for option in settings if option.key}
 
 
 _RANKS = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)

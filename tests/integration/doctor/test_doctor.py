@@ -54,6 +54,13 @@ def test_all_is_well(server: Server, sim: SimulatorClient, tmp_path: Path) -> No
     assert found["cluster (unnamed) of default"]["severity"] == "warning"
 
 
+def test_files_of_tls_that_cannot_be_used_are_told_with_their_place(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('DockerURL = "tcp://docker:2376"\nTLSKey = "/none.pem"\n')
+    found = doctor("--role", "watcher", "-c", str(file), status=1)["docker"]
+    assert found["found"].startswith(f"{file}:2: TLSKey = '/none.pem': a client certificate needs both")
+
+
 def test_a_docker_that_is_not_narrowed_is_a_warning(sim: SimulatorClient) -> None:
     found = doctor("--role", "watcher", "--docker", sim.docker_url, status=1)
     access = found["docker access"]

@@ -114,6 +114,12 @@ def test_an_unknown_key_is_reported_with_what_was_meant(text: str, said: str) ->
         ("PollInterval = 3", 'c.toml:1: PollInterval = 3: a duration belongs here; write PollInterval = "3s"'),
         ('AllowInsecure = "yes"', "write AllowInsecure = true or false"),
         ("DockerURL = [1]", "c.toml:1: DockerURL = [1]: a string belongs here"),
+        (
+            'DockerURL = "ssh://x"',
+            "DockerURL = 'ssh://x': a URL of the scheme unix or tcp or http or https belongs here",
+        ),
+        ('DockerURL = "tcp://x"', 'the port is missing; write DockerURL = "unix:///var/run/docker.sock" or "tcp://ho'),
+        ('DockerURL = "tcp://a:hunter2@x:1"', "c.toml:1: DockerURL = 'tcp://…@x:1': Docker takes no password in it;"),
         ('a = "', "c.toml:1: not TOML"),
         ("a = 1\nb = = 2", "c.toml:2: not TOML"),
         (
