@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support.nginx_lab import until
 from support.pipeline import Pipeline
 
 TEMPLATE = """{# interlock-template: 1 #}
@@ -62,3 +63,19 @@ def test_case_36_one_that_cannot_be_used_ends_the_worker_at_once(tmp_path: Path)
         assert ended.returncode == 2, ended.stderr
         assert str(template) in ended.stderr
         assert said in ended.stderr
+
+
+def test_a_worker_that_is_stopped_while_it_tries_a_template_ends(tmp_path: Path) -> None:
+    template, log = tmp_path / "endless.j2", tmp_path / "worker.log"
+    again = "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(90) }}"
+    template.write_text(f"{{% extends base %}}{{% block http %}}{again}{{% endblock %}}")
+    words = ["--bus", "redis://127.0.0.1:1/0", "--state-dir", str(tmp_path / "state"), "--template", str(template)]
+    command = [str(Path(sys.executable).with_name("interlock-extension")), *words]
+    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as worker:
+        try:
+            until(lambda: "trying the template" in log.read_text(), "it renders")
+            worker.terminate()
+            assert worker.wait(5) == 0
+        finally:
+            worker.kill()
+    assert "Traceback" not in log.read_text()

@@ -79,7 +79,9 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
     take = pool.claim if options.shared_state else pool.own
     claim = take(options.state_dir, str(options.cluster))
     lifecycle.on_close("state", claim.close)
-    renderer, control = registry.load(options.extension).open(_settings(options, claim.folder))
+    # A user's template is tried there, and may take any time.
+    with lifecycle.interruptible():
+        renderer, control = registry.load(options.extension).open(_settings(options, claim.folder))
     herald = Herald(
         bus,
         options.cluster,

@@ -6,12 +6,13 @@ that its supervisor starts again. Composition roots make one Lifecycle, `spawn` 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from interlock.runtime.logging import get_logger
@@ -37,6 +38,7 @@ class Lifecycle:
         self._closers: list[tuple[str, Callable[[], None]]] = []
         self._stoppers: list[Callable[[], None]] = []
         self._signal_count = 0
+        self._interruptible = False
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
         given = os.environ.get(PARENT_ENV, "")
@@ -49,6 +51,21 @@ class Lifecycle:
         self._done = threading.Event()
         self._watch = threading.Thread(target=self._watch_signals, name=f"{service}-signals", daemon=True)
         self._watch.start()
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """For work of the main thread at start that may take long and does not ask for stop: a signal ends it there.
+
+        It ends with SystemExit, status 0, also where the signal was before. What is within must bear to be left
+        anywhere. Nothing is different where signals are not ours.
+        """
+        self._interruptible = True
+        try:
+            if self._signal_count:
+                raise SystemExit(0)
+            yield
+        finally:
+            self._interruptible = False
 
     def spawn(
         self, name: str, target: Callable[[], None], *, once: bool = False, join_timeout: float = _JOIN
@@ -133,6 +150,9 @@ class Lifecycle:
         self._signal_count += 1
         if self._signal_count > 2:
             os._exit(128 + number)
+        if self._interruptible:
+            self._interruptible = False
+            raise SystemExit(0)
 
     def _watch_signals(self) -> None:
         while not self._done.is_set():

@@ -52,6 +52,41 @@ def test_a_signal_ends_it_in_order(number: int) -> None:
     assert "stopping" in err
 
 
+STARTING = """
+import sys
+from interlock.runtime import logging
+from interlock.runtime.lifecycle import Lifecycle
+logging.configure()
+lifecycle = Lifecycle("test")
+lifecycle.on_close("x", lambda: print("closed", flush=True))
+def busy():
+    print("up", flush=True)
+    while not (sys.argv[1] == "before" and lifecycle.stop.is_set()):
+        pass
+try:
+    if sys.argv[1] == "before":
+        busy()
+    with lifecycle.interruptible():
+        busy()
+finally:
+    print(lifecycle.close(), flush=True)
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "within"])
+def test_a_signal_ends_a_start_that_does_not_ask(when: str) -> None:
+    with subprocess.Popen([sys.executable, "-c", STARTING, when], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "up\n"
+        process.terminate()
+        try:
+            out, _ = process.communicate(timeout=10)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    assert out == "closed\n0\n"
+
+
 def test_an_exception_in_a_thread_ends_the_process_with_its_stack() -> None:
     with started("fail") as process:
         out, err = process.communicate(timeout=10)

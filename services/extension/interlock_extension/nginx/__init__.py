@@ -48,6 +48,9 @@ class NginxExtension:
                 f"{part} is older than 1.27.4: {LOST}; {REMEDY}",
             )
         template = find(settings.template, said=settings.places.get("Template", "--template"))
+        if template:
+            # Nothing bounds how long it renders: a start that hangs there should say where.
+            get_logger(service="extension", proxy="nginx").info("trying the template", template=template.path)
         facts = Facts(
             listen=settings.listen,
             proxy_id=settings.proxy_id,
