@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -48,7 +48,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
 def without_password(shown: str) -> str:
     """A value for a message, without what stands before the @ of a URL."""
-    return re.sub(r"//[^/@\s]*@", "//…@", shown)
+    return re.sub(r"//.*@", "//…@", shown)
 
 
 def _refuse(kind: str, write: str) -> Unfit:
@@ -105,16 +105,23 @@ def _no_engine(value: str) -> str:
         return "it holds blanks"
     try:
         parts = urlsplit(value)
-        port = parts.port if parts.scheme != "unix" else None
-    except ValueError as error:
-        return f"it is no URL ({str(error).lower()})"
+    except ValueError:
+        return "it is no URL"
     if parts.query or parts.fragment:
         return "what follows ? or # is not for Docker"
     if parts.scheme == "unix":
         return "" if (parts.netloc + parts.path).strip("/") else "the path of the socket is missing"
     if parts.password is not None:
         return "Docker takes no password in it"
-    return "" if port else "the port is missing"
+    return _no_port(parts)
+
+
+def _no_port(parts: SplitResult) -> str:
+    try:
+        return "" if parts.port else "the port is missing"
+    except ValueError:
+        # Its words hold what is there, which may be of a password.
+        return "the port is no number of 1 to 65535"
 
 
 def address(example: str) -> Kind:
