@@ -8,7 +8,7 @@ with Chain(tmp_path) as chain:
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import crossplane
 
 from interlock.labels.label import PREFIX
-from interlock.model.routing import DEFAULT_HOST, Plan
+from interlock.model.routing import DEFAULT_HOST, PassiveChecks, Plan, Route, Upstream, VirtualHost
 from interlock.model.swarm import Network, Service, Task
 from interlock_extension.port import HostView
 from interlock_planner.plan import ClusterPlan, scratch
@@ -24,6 +24,7 @@ from support.nginx_lab import Answer, Backend, ask, open_nginx
 from support.ports import free_port
 
 NEIGHBOUR = "neighbour.test"
+STATUS_PATH = "/nginx_status"
 _NETWORK = Network(id="n1", name="web", vip="127.0.0.1")
 _IN_HOST = {"listen", "server_name", "if", "location", "return", "set", "proxy_pass", "default_type", "access_log"}
 _IN_HOST |= {"add_header", "stub_status", "proxy_http_version"}
@@ -38,11 +39,16 @@ def service(name: str, labels: dict[str, str], **more: Any) -> Service:
 
 
 class Chain:
-    """One backend and one nginx, reloaded and proven for every case. Counts `cases`, of them `live` ones."""
+    """One nginx, reloaded and proven for every case; each service has a backend of its own.
+
+    Counts `cases`, of them `live` ones.
+    """
 
     def __init__(self, folder: Path, **options: object) -> None:
         self.port = free_port()
-        self.backend = Backend("task")
+        self.backend = Backend("shop")
+        self.backends = {"shop": self.backend, "neighbour": Backend("neighbour")}
+        self._names = {backend.port: name for name, backend in self.backends.items()}
         self.renderer, self.control = open_nginx(folder / "nginx", self.port, **options)
         self.cases = self.live = 0
         self._plan = ClusterPlan()
@@ -55,7 +61,15 @@ class Chain:
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
         self.control.stop(1.0)
-        self.backend.close()
+        for backend in self.backends.values():
+            backend.close()
+
+    def port_of(self, name: str) -> int:
+        """The port of this service's own task, which answers by its name."""
+        if name not in self.backends:
+            self.backends[name] = Backend(name)
+            self._names[self.backends[name].port] = name
+        return self.backends[name].port
 
     def serve(self, services: Iterable[Service]) -> Plan:
         """Brings exactly these (and the neighbour) into effect. Raises AssertionError for whatever must never be."""
@@ -75,9 +89,8 @@ class Chain:
         return ask(self.port, host, path)
 
     def _apply(self, services: Iterable[Service]) -> Plan:
-        neighbour = service(
-            "neighbour", {"hosts": NEIGHBOUR, "port": str(self.backend.port)}, created="2023-01-01T00:00:00Z"
-        )
+        labels = {"hosts": NEIGHBOUR, "port": str(self.port_of("neighbour"))}
+        neighbour = service("neighbour", labels, created="2023-01-01T00:00:00Z")
         present = {one.id: one for one in (*services, neighbour)}
         known = set(self._plan._services)
         self._plan.apply({**dict.fromkeys(known - present.keys()), **present})
@@ -101,51 +114,111 @@ class Chain:
 
     def _probe(self, plan: Plan) -> None:
         self.cases += 1
-        assert self.ask(NEIGHBOUR).status == 200
+        assert self.ask(NEIGHBOUR).text.startswith("neighbour ")
         reached = False
         for name, host in sorted(plan.hosts.items()):
             if name == NEIGHBOUR:
                 continue
             asked = "nobody.test" if name == DEFAULT_HOST else name.replace("*.", "some.")
-            for path in [route.path for route in host.routes] or ["/"]:
-                answer = self.ask(asked, path)
-                route = next((r for r in host.routes if r.path == path), None)
-                if host.redirect:
-                    assert (answer.status, answer.headers["location"]) == (302, f"{host.redirect.target}{path}")
-                elif route and plan.upstreams[route.upstream].endpoints:
-                    ours = all(e.port == self.backend.port for e in plan.upstreams[route.upstream].endpoints)
-                    expected = {200, 301} if ours else {200, 301, 502, 504}
-                    assert answer.status in expected, (asked, path, answer.status)
-                    reached = reached or ours
-                else:
-                    assert answer.status == 503
+            for path in {p for route in host.routes for p in _near(route.path)} or {"/"}:
+                reached |= self._probe_path(plan, host, asked, path)
         self.live += reached
+
+    def _probe_path(self, plan: Plan, host: VirtualHost, asked: str, path: str) -> bool:
+        """Whether a task answered, which is then the right one, asked for the right path."""
+        answer = self.ask(asked, path)
+        if host.redirect:
+            assert (answer.status, answer.headers["location"]) == (302, f"{host.redirect.target}{path}")
+            return False
+        route = _route(host, path)
+        if route is None:
+            assert answer.status in ({200} if path == STATUS_PATH else {404}), (asked, path, answer.status)
+            return False
+        endpoints = plan.upstreams[route.upstream].endpoints
+        if not endpoints:
+            assert answer.status == 503
+            return False
+        names = {self._names.get(endpoint.port) for endpoint in endpoints}
+        if None in names:
+            # Some other port of this machine, or none.
+            assert answer.status in {200, 301, 502, 504}, (asked, path, answer.status)
+            return False
+        if route.rewrite and path == route.path != "/":
+            assert (answer.status, answer.headers["location"]) == (301, f"{path}/"), (asked, path)
+            return False
+        prefix = route.path if route.rewrite and route.path != "/" else ""
+        name, method, received, _ = answer.text.split(" ")
+        assert name in names, (asked, path, name, names)
+        assert (answer.status, method, received) == (200, "GET", path.removeprefix(prefix)), (asked, path, received)
+        return True
+
+
+def _near(path: str) -> tuple[str, ...]:
+    """The path itself, one below it, and one that only begins alike."""
+    bare = path.rstrip("/")
+    return (path, f"{bare}/x/y", f"{bare}z") if bare else ("/", "/x/y")
+
+
+def _route(host: VirtualHost, path: str) -> Route | None:
+    """Which route a path belongs to: the longest prefix of whole segments."""
+    if path == STATUS_PATH and all(route.path != STATUS_PATH for route in host.routes):
+        return None
+    fits = [r for r in host.routes if r.path in {"/", path} or path.startswith(f"{r.path.rstrip('/')}/")]
+    return max(fits, key=lambda route: len(route.path), default=None)
 
 
 def _judge(file: bytes, plan: Plan, host: str) -> None:
     """Read by nginx's makers' own parser: the file holds what the plan says, and nothing else."""
     found = _parsed(file)
     virtual_host = plan.hosts[host]
-    served = [r for r in virtual_host.routes if plan.upstreams[r.upstream].endpoints]
+    served = {r.upstream: r for r in virtual_host.routes if plan.upstreams[r.upstream].endpoints}
     [server] = [block for block in found if block["directive"] == "server"]
-    upstreams = [block for block in found if block["directive"] == "upstream"]
-    assert sorted(block["args"][0] for block in upstreams) == sorted({r.upstream for r in served})
+    upstreams = {block["args"][0]: block["block"] for block in found if block["directive"] == "upstream"}
+    assert upstreams.keys() == served.keys()
     assert {block["directive"] for block in found} <= {"server", "upstream", "map"}
     names = [d["args"] for d in server["block"] if d["directive"] == "server_name"]
     assert names == [["_" if host == DEFAULT_HOST else host]]
-    for upstream in upstreams:
-        assert {d["directive"] for d in upstream["block"]} <= _IN_UPSTREAM
-        planned = {(e.address, e.port) for e in plan.upstreams[upstream["args"][0]].endpoints}
-        written = {d["args"][0] for d in upstream["block"] if d["directive"] == "server"}
-        assert written == {f"{address}:{port}" for address, port in planned}
-    directives = list(_walk(server["block"]))
-    assert {d["directive"] for d in directives} <= _IN_HOST
-    locations = {d["args"][-1] for d in directives if d["directive"] == "location"}
-    paths = {path for route in virtual_host.routes for path in (route.path, *route.websockets)}
-    expected = (
-        {p.rstrip("/") for p in paths} | {p.rstrip("/") + "/" for p in paths} | {"/", "/nginx_status", "@il_newer"}
-    )
-    assert locations <= expected | {""}
+    for name, block in upstreams.items():
+        _judge_upstream(block, served[name], plan.upstreams[name])
+    assert {d["directive"] for d in _walk(server["block"])} <= _IN_HOST
+    if not virtual_host.redirect:
+        _judge_locations(server["block"], virtual_host, served)
+
+
+def _judge_upstream(block: list[dict[str, Any]], route: Route, upstream: Upstream) -> None:
+    assert {d["directive"] for d in block} <= _IN_UPSTREAM
+    balance = [d["directive"] for d in block if d["directive"] in {"hash", "ip_hash"}]
+    assert balance == (["hash"] if route.sticky_cookie else ["ip_hash"] if route.ip_hash else [])
+    planned: dict[str, set[str]] = {}
+    for endpoint in upstream.endpoints:
+        checks = route.passive.get(endpoint.service_id, PassiveChecks())
+        said = {f"max_fails={checks.max_fails}"} if checks.max_fails is not None else set()
+        said |= {f"fail_timeout={checks.fail_timeout}s"} if checks.fail_timeout is not None else set()
+        planned.setdefault(f"{endpoint.address}:{endpoint.port}", said)
+    written = {d["args"][0]: set(d["args"][1:]) for d in block if d["directive"] == "server"}
+    assert written == planned
+
+
+def _judge_locations(block: list[dict[str, Any]], host: VirtualHost, served: Mapping[str, Route]) -> None:
+    """Each location leads where its route does, and upgrades connections where that is wanted."""
+    planned: dict[str, tuple[str, bool]] = {}
+    paths = {route.path for route in host.routes}
+    for route in host.routes:
+        for path in {route.path, *(path for path in route.websockets if path not in paths)}:
+            bare = path.rstrip("/")
+            rewrite = route.rewrite and bool(bare) and route.upstream in served
+            target = f"http://{route.upstream}{'/' if rewrite else ''}" if route.upstream in served else ""
+            upgraded = bool(target) and path in route.websockets
+            planned[f"^~ {bare}/"] = (target, upgraded)
+            if bare and not rewrite:
+                planned[f"= {bare}"] = (target, upgraded)
+    written: dict[str, tuple[str, bool]] = {}
+    for location in (d for d in block if d["directive"] == "location"):
+        [target] = [d["args"][0] for d in location["block"] if d["directive"] == "proxy_pass"] or [""]
+        upgraded = ["$il_upgrade", "$http_upgrade"] in [d["args"] for d in location["block"]]
+        written[" ".join(location["args"])] = (target, upgraded)
+    own = {"@il_newer", "/"} | ({f"= {STATUS_PATH}"} - planned.keys())
+    assert {key: value for key, value in written.items() if key not in own} == planned
 
 
 def _walk(block: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

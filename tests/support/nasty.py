@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -67,7 +69,7 @@ def labels(port: int) -> SearchStrategy[dict[str, str]]:
     )
 
 
-def stacks(port: int) -> SearchStrategy[list[Service]]:
+def stacks(port_of: Callable[[str], int]) -> SearchStrategy[list[Service]]:
     """A shop of five services, mutated: labels lost, swapped, broken; tasks and networks as they come."""
     given = {
         "site": {"hosts": "shop.test,www.shop.test", "redirects": "http://www.shop.test,http://shop.test"},
@@ -76,7 +78,8 @@ def stacks(port: int) -> SearchStrategy[list[Service]]:
         "canary": {"hosts": "shop.test", "ip_hash": "true"},
         "rest": {"default_backend": "true", "hosts": ""},
     }
-    one = st.sampled_from(sorted(given)).flatmap(lambda name: _mutated(name, {**given[name], "port": str(port)}))
+    bases = {name: {**base, "port": str(port_of(name))} for name, base in given.items()}
+    one = st.sampled_from(sorted(bases)).flatmap(lambda name: _mutated(name, bases[name]))
     return st.lists(one, min_size=1, max_size=5, unique_by=lambda s: s.name)
 
 
@@ -105,7 +108,7 @@ def _mutated(name: str, base: dict[str, str]) -> SearchStrategy[Service]:
 
 def run_cases(chain: Chain, number: int, kind: str, start: int) -> None:
     """Draw and judge so many cases of a kind, `labels` or `stacks`; at least half must reach a live proxy."""
-    drawn = labels(chain.backend.port) if kind == "labels" else stacks(chain.backend.port)
+    drawn = labels(chain.backend.port) if kind == "labels" else stacks(chain.port_of)
     print(f"\n{kind}: {number} cases, seed {start}")
 
     @seed(start)
