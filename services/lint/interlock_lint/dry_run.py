@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from interlock.labels.known.backends import NETWORK
+from interlock.labels.known.clusters import SERVICE_CLUSTER
 from interlock.labels.relevance import is_interlock_service, service_cluster_of
 from interlock.model.problem import Problem
 from interlock.model.routing import Plan, Route, VirtualHost
@@ -102,8 +103,15 @@ def dry_run(services: Mapping[str, Service], state: State) -> DryRun:
             wanted.setdefault(service_cluster_of(service.labels), []).append(service)
     run = DryRun(services=ours, problems={})
     for name in sorted({*state, *wanted}):
-        run = _with_cluster(run, name, state.get(name, ClusterState()), wanted.get(name, ()), ids)
+        run = _with_cluster(run, name, state.get(name) or _absent(state), wanted.get(name, ()), ids)
     return run
+
+
+def _absent(state: State) -> ClusterState:
+    """A service cluster that nobody has used: a new one, or a misspelt name of one of these."""
+    known = ", ".join(sorted(f"`{name}`" if name else "the unnamed one" for name in state)) or "none"
+    doubt = f"no service of it is on the bus yet; if its name is misspelt ({SERVICE_CLUSTER.name}): there are {known}"
+    return ClusterState(doubts=(doubt,))
 
 
 def _with_cluster(

@@ -12,11 +12,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from interlock.bus.connection import Bus
+from interlock.bus.env import RegionEnv
 from interlock.bus.outcomes import Outcomes
+from interlock.bus.registry import Registry
 from interlock.cli import main
 from interlock.model.names import Cluster
 from interlock.model.outcome import Outcome, Unreachable
 from interlock.model.swarm import Network
+from interlock.model.version import Token
 from support.guarded_bus import Guarded
 from support.planner_lab import Pen, eventually, planner
 from support.stacks import GOOD, LB, stack_text
@@ -227,8 +230,33 @@ def test_a_role_that_may_not_look_is_told_so(guarded: Guarded, stack: Path) -> N
     assert "does not allow this to our user" in done.stdout
 
 
-def test_a_region_that_is_not_there_has_nothing_yet(guarded: Guarded, stack: Path) -> None:
-    options = ["--stack", "st", "--against", "bus", "--bus", guarded.admin]
+@pytest.mark.parametrize("form", ["text", "json", "github", "sarif"])
+def test_a_region_that_is_not_there_is_told_with_those_that_are(guarded: Guarded, stack: Path, form: str) -> None:
+    bus = Bus.connect(guarded.admin)
+    for known in ("r", "east"):
+        Registry(bus).register(Cluster(known, ""))
+    bus.close()
+    stack.write_text(BAD)
+    options = ["--format", form, "--stack", "st", "--against", "bus", "--bus-file", guarded.file("operator")]
+    done = lint(*options, "--region", "eats", stack)
+    assert done.exit_code == 2
+    assert "--region eats: the bus does not know this region; it knows east, r;" in done.stdout
+    assert "such as --region east" in done.stdout
+    assert "port-invalid" in done.stdout
+
+
+def test_a_bus_that_knows_no_region(guarded: Guarded, stack: Path) -> None:
+    done = lint("--stack", "st", "--against", "bus", "--bus", guarded.admin, stack)
+    assert done.exit_code == 2
+    assert "--region default: the bus does not know this region; it knows none yet" in done.stdout
+
+
+def test_a_region_whose_watcher_has_found_nothing_yet(guarded: Guarded, stack: Path) -> None:
+    bus = Bus.connect(guarded.admin)
+    RegionEnv(bus, "r").write({"watcher": b"any"}, Token(epoch=1, nonce="n"))
+    bus.close()
+    options = ["--region", "r", "--stack", "st", "--against", "bus", "--bus-file", guarded.file("operator")]
     found = report(*options, stack, status=0)
     assert [(c["host"], c["kind"]) for c in found["against"]["changes"]] == [("shop.example.com", "added")]
     assert [f["code"] for f in found["findings"]] == ["network-unreachable"]
+    assert "no service of it is on the bus yet" in found["against"]["doubts"][0]

@@ -106,6 +106,15 @@ def test_a_service_that_loses_its_labels_or_moves_leaves_its_cluster() -> None:
     )
 
 
+def test_a_service_cluster_that_is_not_there_yet_may_be_misspelt() -> None:
+    _, found = against(stack_text({**GOOD, "service_cluster": "eats"}), {"": cluster(), "east": cluster()})
+    (doubt,) = found.doubts
+    assert doubt.startswith("eats: no service of it is on the bus yet")
+    assert doubt.endswith("misspelt (com.docker.lb.service_cluster): there are `east`, the unnamed one")
+    _, found = against(stack_text({**GOOD, "service_cluster": "east"}), {"": cluster(), "east": cluster()})
+    assert found.doubts == ()
+
+
 def test_networks_that_the_proxies_have_to_be_on() -> None:
     front = Network(id="n2", name="front", vip="10.0.2.2")
     labels = {**GOOD, "network": "front"}
