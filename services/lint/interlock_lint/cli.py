@@ -11,6 +11,7 @@ from interlock.runtime.rundir import announced_bus
 from interlock.runtime.settings import Common, ServiceCommand, common_options
 from interlock_lint.app import run
 from interlock_lint.formats import FORMATS
+from interlock_lint.services import mistake_of_name
 
 _OF_OPTIONS = "bus"
 
@@ -29,7 +30,7 @@ where a file, an option or the bus could not be read; what could be read is repo
 
 @click.command(cls=ServiceCommand, epilog=_EXAMPLES)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--stack", default="", metavar="NAME", help="The stack's name, which Docker puts before its networks.")
+@click.option("--stack", metavar="NAME", help="The stack's name, which Docker puts before its networks.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
 @click.option(
     "--format",
@@ -49,19 +50,22 @@ where a file, an option or the bus could not be read; what could be read is repo
 )
 @common_options
 def main(
-    *, common: Common, files: tuple[str, ...], stack: str, strict: bool, form: str, as_json: bool, against: str
+    *, common: Common, files: tuple[str, ...], stack: str | None, strict: bool, form: str, as_json: bool, against: str
 ) -> None:
     """Check stack files: every label of Interlock, as the planner reads it. Several files are one stack; - is stdin.
 
     Nothing is asked but the files, unless --against names a bus.
     """  # fmt: skip
+    mistake = "" if stack is None else mistake_of_name(stack)
+    if mistake:
+        raise ConfigError(f"--stack {stack!r}: {mistake}")
     sys.exit(
         run(
             files,
-            stack=stack,
+            stack=stack or "",
             form="json" if as_json else form,
             strict=strict,
-            bus_url=_bus(common, against, stack),
+            bus_url=_bus(common, against, stack or ""),
             region=common.region,
         )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from interlock.labels.known.backends import NETWORK
@@ -13,6 +14,10 @@ from interlock_lint.stack import DEFAULT, ComposeNetwork, ComposeService, Stack
 _ADDRESS = "192.0.2.1"
 _VIRTUAL = "192.0.2.2"
 """Addresses that are set aside for examples: of the task, and of the service. Nothing is asked of them."""
+
+_STACK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_LONGEST_STACK = 61
+"""An engine takes names of 63 characters, and what is in the stack is called `<stack>_<name>`."""
 
 _PREDEFINED = frozenset({"host", "bridge", "none"})
 
@@ -26,6 +31,21 @@ def swarm_services(stack: Stack, name: str) -> dict[str, Service]:
         key: _service(service, stack.networks, name, position)
         for position, (key, service) in enumerate(sorted(stack.services.items(), key=lambda item: item[1].place))
     }
+
+
+def mistake_of_name(stack: str) -> str:
+    """Why Docker refuses every service of a stack of this name, and the remedy; empty where it does not."""
+    if not stack.strip("\"' \t\r\n"):
+        return "is empty, and so Docker refuses it; write a name such as shop"
+    if len(stack) > _LONGEST_STACK:
+        return f"has {len(stack)} characters, and with any service's name more than Docker's 63; shorten it"
+    if _STACK.fullmatch(stack):
+        return ""
+    near = re.sub(r"[^A-Za-z0-9_-]+", "-", stack).strip("-_")
+    return (
+        "is no name that Docker takes for the services and networks of a stack; "
+        f"write letters, digits, '-' and '_', a letter or digit first, such as {near or 'shop'}"
+    )
 
 
 def full_name(key: str, stack: str) -> str:

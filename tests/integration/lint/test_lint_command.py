@@ -113,6 +113,33 @@ def test_without_files_or_with_an_option_that_makes_no_sense(stack: Path) -> Non
     assert "--against bus: name the bus" in lint("--against", "bus", "--stack", "st", stack).stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a b/c", "such as a-b-c"),
+        ("shop.eu", "such as shop-eu"),
+        ("_shop", "such as shop"),
+        ("-shop", "such as shop"),
+        ("caf\u00e9", "such as caf"),
+        ("shop\n", "such as shop"),
+        ("/", "such as shop"),
+        ("", "is empty"),
+        (" '", "is empty"),
+        ("s" * 62, "has 62 characters"),
+    ],
+)
+def test_a_name_that_docker_takes_for_no_stack(stack: Path, name: str, said: str) -> None:
+    done = lint(f"--stack={name}", stack)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"--stack {name!r}: " in done.stderr
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("name", ["shop", "0", "a-_b_", "S" * 61])
+def test_a_name_that_docker_takes_for_a_stack(stack: Path, name: str) -> None:
+    assert lint("--stack", name, stack).exit_code == 0
+
+
 def test_a_bus_in_the_environment_is_not_asked_unless_lint_is_told_to(stack: Path) -> None:
     assert lint(stack, INTERLOCK_BUS="redis://127.0.0.1:1").exit_code == 0
 
