@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from interlock.labels.label import PREFIX
+from interlock.labels.registry import LABELS
 from interlock.model.problem import Severity
 from interlock.model.swarm import ServicePort
 from interlock_lint.document import Document, Items, Map, Node, Place, Scalar, Unread, is_null
@@ -100,7 +101,7 @@ class _Reader:
             if text is None:
                 unknown.add(name)
             else:
-                labels[name] = Text(text, place)
+                labels[name] = Text(text, place, value.plain and "$" not in value.text)
         return labels, frozenset(unknown)
 
     def _misplaced(self, node: Node | None) -> dict[str, Text]:
@@ -146,20 +147,24 @@ class _Reader:
             case "null":
                 return ""
             case kind if kind == "bool" or (kind == "float" and value.text.lower().endswith(_NO_NUMBERS)):
-                reason = "is neither text nor a number, and so Docker refuses the file"
-                self.report(
-                    place,
-                    "label-type",
-                    name,
-                    value=value.text,
-                    reason=reason,
-                    remedy=f'Write "{value.text}", in quotes',
-                )
-                return value.text.lower()
+                return self._no_text(name, place, value.text)
             case _ if value.plain and (number := as_docker_writes(value.text)) != value.text:
                 return number
             case _:
                 return self._filled(value.text, place, name)
+
+    def _no_text(self, name: str, place: Place, text: str) -> str:
+        """Told once: what goes on is what the remedy makes of it."""
+        word = text.lower()
+        meant, refusal = text, "and so Docker refuses the file"
+        if word in _SWITCHES:
+            # YAML 1.1 has them as booleans, YAML 1.2 as text: Docker's clients differ.
+            refusal = f"and so Docker refuses the file, or makes the text {text} of it, depending on its version"
+            if isinstance(LABELS[name].default if name in LABELS else None, bool):
+                meant = _SWITCHES[word]
+        reason = f"is neither text nor a number, {refusal}"
+        self.report(place, "label-type", name, value=text, reason=reason, remedy=f'Write "{meant}", in quotes')
+        return meant.lower()
 
     def _filled(self, text: str, place: Place, key: str) -> str | None:
         filled = fill(text, self.environment)
@@ -266,4 +271,5 @@ class _Reader:
 
 
 _NO_NUMBERS = (".inf", ".nan")
+_SWITCHES = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 _TRUE = frozenset({"true", "True", "TRUE", "yes", "on"})

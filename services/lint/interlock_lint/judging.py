@@ -49,7 +49,7 @@ def judge(
         if whole:
             found += _undefined(compose, stack, service.name)
         found += [
-            of_problem(problem, place_of(compose, problem.key))
+            of_problem(_as_written(problem, compose), place_of(compose, problem.key))
             for problem in problems.get(service.id, ())
             if problem.key not in compose.unknown
         ]
@@ -60,6 +60,14 @@ def place_of(service: ComposeService, key: str) -> Place:
     """Where a label is written; where the labels are, for one that is missing."""
     label = service.labels.get(key)
     return label.place if label else service.labels_place or service.place
+
+
+def _as_written(problem: Problem, compose: ComposeService) -> Problem:
+    """With the remedy for where it is written: true without quotes is no text in YAML, and the next mistake."""
+    label = compose.labels.get(problem.key)
+    if problem.code != "flag-invalid" or label is None or not label.bare:
+        return problem
+    return msgspec.structs.replace(problem, remedy='Write "true" or "false", in quotes')
 
 
 def _misplaced(compose: ComposeService, service: str) -> Iterator[Finding]:

@@ -15,10 +15,12 @@ DEFAULT = "default"
 
 
 class Text(msgspec.Struct, frozen=True):
-    """A value with its variables filled in, and where its label or key is written."""
+    """A value with its variables filled in, and where its label or key is written. `bare`: it is there as it is,
+    without quotes, so that YAML says what another word in its place would be."""
 
     text: str
     place: Place
+    bare: bool = False
 
 
 class ComposeService(msgspec.Struct, frozen=True, kw_only=True):

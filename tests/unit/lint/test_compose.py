@@ -82,12 +82,37 @@ def test_a_value_that_cannot_be_told_has_no_consequences() -> None:
     assert codes(stack_text({**GOOD, "hosts": "${HOST"})) == ["variable-invalid"]
 
 
-@pytest.mark.parametrize("written", ["true", "yes", "True"])
+@pytest.mark.parametrize("written", ["true", "false", "True"])
 def test_a_flag_without_quotes_is_refused_by_docker(written: str) -> None:
     text = HEAD + f"        {LB}default_backend: {written}\n        {LB}port: 80" + TAIL
     found = only([f for f in findings(text) if f.code == "label-type"])  # type: ignore[arg-type]
     assert (found.severity, found.line) == ("error", 6)
     assert f'"{written}"' in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("yes", "true"), ("Yes", "true"), ("on", "true"), ("no", "false"), ("OFF", "false")]
+)
+def test_a_flag_in_another_word_than_true_has_one_remedy(written: str, meant: str) -> None:
+    text = HEAD + f"        {LB}hosts: a.example\n        {LB}ip_hash: %s\n        {LB}port: 80" + TAIL
+    found = only(findings(text % written))
+    assert (found.code, found.severity, found.key) == ("label-type", "error", LB + "ip_hash")
+    assert found.remedy == f'Write "{meant}", in quotes'
+    assert findings(text % f'"{meant}"') == ()
+
+
+@pytest.mark.parametrize("written", ["1", "y", "ja"])
+def test_a_flag_without_quotes_gets_them_with_its_remedy(written: str) -> None:
+    text = HEAD + f"        {LB}hosts: a.example\n        {LB}ip_hash: %s\n        {LB}port: 80" + TAIL
+    found = only(findings(text % written))
+    assert (found.code, found.remedy) == ("flag-invalid", 'Write "true" or "false", in quotes')
+    assert only(findings(text % f"'{written}'")).remedy == "Write true or false"
+
+
+def test_a_word_in_a_label_that_is_no_flag_keeps_its_word() -> None:
+    text = HEAD + f"        {LB}hosts: a.example\n        {LB}sticky_session_cookie: on\n        {LB}port: 80" + TAIL
+    found = only(findings(text))
+    assert (found.code, found.remedy) == ("label-type", 'Write "on", in quotes')
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ CASES = [
     case("rewrite-without-root", context_root_rewrite="true", change={"context_root": "/app"}),
     case("rewrite-without-root", context_root_rewrite="true", change={"context_root_rewrite": None}, said="remove it"),
     case("flag-invalid", ip_hash="yes", change={"ip_hash": "true"}),
+    case("flag-invalid", ip_hash=1, change={"ip_hash": "true"}, said='Write "true" or "false", in quotes'),
     case("cookie-invalid", sticky_session_cookie="a=b", change={"sticky_session_cookie": "session"}),
     case(
         "sticky-with-vip",
