@@ -16,6 +16,7 @@ from interlock_planner.plan import ClusterPlan, scratch
 from support.swarm_values import service, task
 
 HOSTS = ["a.com", "b.com", "*.c.com", "A.com", "bad host", "x:80"]
+REDIRECTS = ["http://a.com,https://x.com", "http://a.com,http://b.com", "http://b.com,http://a.com/x"]
 NETWORKS = [Network(id="net1", name="web", vip="10.0.1.2"), Network(id="net2", name="st_db")]
 
 tasks = st.lists(
@@ -53,6 +54,7 @@ labels = st.fixed_dictionaries(
         "context_root_rewrite": st.sampled_from(["true", "false"]),
         "backend_mode": st.sampled_from(["task", "vip", "what"]),
         "network": st.sampled_from(["web", "db", "none"]),
+        "redirects": st.sampled_from(REDIRECTS),
         "hsots": st.just("typo"),
     },
 )
@@ -110,7 +112,7 @@ routed = st.builds(
     hosts=st.sampled_from(["a.com", "b.com", "a.com,b.com"]),
     context_root=st.sampled_from(["/", "/app", "/b"]),
     ip_hash=st.sampled_from(["true", "false"]),
-    redirects=st.sampled_from(["", "", "a.com,https://x.com"]),
+    redirects=st.sampled_from(["", "", *REDIRECTS]),
 )
 """Services that are routed, often to the same host."""
 said = st.tuples(st.sampled_from(["refuse", "refuse", "take", "other", "mended"]), st.integers(0, 3))

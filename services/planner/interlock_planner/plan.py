@@ -21,6 +21,7 @@ from interlock_planner.holds import Asked, Holds
 from interlock_planner.stages.claims import Claim, claim_of
 from interlock_planner.stages.holding import held_plan
 from interlock_planner.stages.hosts import HostPlan, plan_host
+from interlock_planner.stages.loops import loop_problem, owners_of_loop
 
 V = TypeVar("V")
 
@@ -129,7 +130,7 @@ class ClusterPlan:
 
     def _planned(
         self,
-        touched: Iterable[str],
+        touched: Sequence[str],
         affected: set[str],
         before: Mapping[str, VirtualHost] | None = None,
     ) -> PlanDelta:
@@ -140,8 +141,10 @@ class ClusterPlan:
         hosts: dict[str, VirtualHost | None] = {}
         upstreams: dict[str, Upstream | None] = {}
         published = self._hosts if before is None else before
+        affected |= self._in_loops(touched)
         for host in touched:
             affected |= self._plan_host(host, published.get(host), hosts, upstreams)
+        affected |= self._in_loops(touched)
         problems: dict[str, tuple[Problem, ...] | None] = {}
         for service_id in sorted(affected):
             self._kinds.subtract(_kinds(self._problems.get(service_id, ())))
@@ -210,6 +213,10 @@ class ClusterPlan:
             self._conflicts[host] = present
         return {i for i in (*before, *present) if before.get(i) != present.get(i)}
 
+    def _in_loops(self, hosts: Iterable[str]) -> set[str]:
+        """Ids of the services of redirect loops through these hosts, as they are planned now."""
+        return {service_id for host in hosts for service_id in owners_of_loop(host, self._hosts)}
+
     def _problems_of(self, service_id: str) -> tuple[Problem, ...]:
         claim = self._claims.get(service_id)
         conflicts = (
@@ -217,7 +224,8 @@ class ClusterPlan:
             for host in (claim.hosts if claim else ())
             for problem in self._conflicts.get(host, {}).get(service_id, ())
         )
-        return tuple(sorted((*self._own.get(service_id, ()), *self._frame_problem(service_id), *conflicts)))
+        found = (*self._own.get(service_id, ()), *self._frame_problem(service_id), *conflicts)
+        return tuple(sorted((*found, *_loops(claim, self._hosts))))
 
     def _frame_problem(self, service_id: str) -> tuple[Problem, ...]:
         reason = self._refused.get(service_id)
@@ -253,8 +261,11 @@ def scratch(services: Iterable[Service], holds: Mapping[str, Held] = MappingProx
     for host_plan in planned:
         for service_id, conflicts in host_plan.conflicts.items():
             problems[service_id].extend(conflicts)
+    hosts = {p.virtual_host.host: p.virtual_host for p in planned}
+    for claim in {claim.service_id: claim for together in claims.values() for claim in together}.values():
+        problems[claim.service_id].extend(_loops(claim, hosts))
     return Plan(
-        hosts={p.virtual_host.host: p.virtual_host for p in planned},
+        hosts=hosts,
         upstreams={upstream.name: upstream for p in planned for upstream in p.upstreams},
         problems={service_id: tuple(sorted(found)) for service_id, found in sorted(problems.items()) if found},
     )
@@ -264,6 +275,12 @@ def _on_hold(wanted: HostPlan, claims: Sequence[Claim], record: Held | None) -> 
     if record is None or record.refused != policy_digest(wanted.virtual_host):
         return wanted
     return held_plan(wanted, claims, record)
+
+
+def _loops(claim: Claim | None, hosts: Mapping[str, VirtualHost]) -> tuple[Problem, ...]:
+    """What is wrong with the redirects that are the service's."""
+    found = (loop_problem(host, claim.service_id, hosts) for host in claim.hosts) if claim else ()
+    return tuple(problem for problem in found if problem)
 
 
 def _kinds(problems: Iterable[Problem]) -> Counter[tuple[str, str]]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from interlock.labels.known.clusters import SERVICE_CLUSTER
+from interlock.labels.known.redirects import in_force
 from interlock.labels.label import PREFIX, Flaw, Label
 from interlock.labels.registry import CHECKS, LABELS
 from interlock.labels.routing import Routing
@@ -150,5 +151,5 @@ def settled(routing: Routing) -> Routing:
         websockets=routing.websockets if whole else (),
         sticky_cookie=cookie,
         ip_hash=routing.ip_hash and not virtual and not cookie,
-        redirects=tuple(redirect for redirect in routing.redirects if redirect.source in routing.hosts),
+        redirects=in_force(routing),
     )

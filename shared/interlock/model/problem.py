@@ -29,7 +29,7 @@ CODES: dict[str, str] = {
     "ip-hash-with-cookie": "a service asks for two ways of choosing a task",
     "websocket-invalid": "a websocket endpoint is no path",
     "websocket-with-root": "websocket endpoints beside a context root",
-    "redirect-invalid": "a redirect is not a source and a target",
+    "redirect-invalid": "a redirect is not a source and a target, or part of a redirect loop",
     "redirect-host": "the source of a redirect is no host of the service",
     "count-invalid": "a text is not a number from 0 to 999999",
     "time-invalid": "a text is not a time",

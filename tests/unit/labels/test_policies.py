@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 
@@ -84,6 +85,60 @@ def test_a_redirect_of_a_host_that_is_not_the_services() -> None:
     assert (problem.code, problem.value, problem.severity) == ("redirect-host", "other.test", "warning")
     assert found.routing is not None
     assert found.routing.redirects == ()
+
+
+LOOPS = [
+    ("http://old.test,http://new.test;http://new.test,http://old.test", ["new.test", "old.test"]),
+    ("http://old.test,http://new.test:81/x;http://new.test,http://OLD.test", ["new.test", "old.test"]),
+    # What only leads into a loop is a redirect like any other: where it ends, a service answers.
+    (
+        "http://a.test,http://old.test;http://old.test,http://new.test;http://new.test,http://old.test",
+        ["new.test", "old.test"],
+    ),
+    (
+        "http://a.test,http://old.test;http://old.test,http://new.test;http://new.test,http://a.test",
+        ["a.test", "new.test", "old.test"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "left_out"), LOOPS)
+def test_redirects_that_lead_back_are_left_out_and_told(text: str, left_out: list[str]) -> None:
+    hosts = ("a.test", "new.test", "old.test")
+    found = reading(hosts=",".join(hosts), redirects=text)
+    assert found.routing is not None
+    told = {problem.value.partition(",")[0].removeprefix("http://") for problem in found.problems}
+    assert sorted(told) == left_out
+    assert {(problem.code, problem.severity) for problem in found.problems} == {("redirect-invalid", "error")}
+    asked_for = {host for host in hosts if f"http://{host}," in text.lower()}
+    assert {redirect.source for redirect in found.routing.redirects} == asked_for - set(left_out)
+
+
+def test_a_loop_is_told_with_its_hosts() -> None:
+    problems = reading(redirects="http://old.test,http://new.test;http://new.test,http://old.test").problems
+    assert [problem.reason for problem in problems] == [
+        "is a redirect loop (new.test → old.test → new.test), and so is left out",
+        "is a redirect loop (old.test → new.test → old.test), and so is left out",
+    ]
+    assert {problem.remedy for problem in problems} == {"Remove one of these redirects"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://old.test,https://new.test;http://new.test,http://old.test",
+        "http://old.test,http://new.test;http://new.test,http://elsewhere.test",
+    ],
+)
+def test_redirects_that_end_somewhere_count(text: str) -> None:
+    assert len(asked(redirects=text).redirects) == 2
+
+
+def test_a_loop_through_a_host_that_is_not_the_services_is_none() -> None:
+    found = reading(hosts="old.test", redirects="http://old.test,http://new.test;http://new.test,http://old.test")
+    assert [problem.code for problem in found.problems] == ["redirect-host"]
+    assert found.routing is not None
+    assert [redirect.source for redirect in found.routing.redirects] == ["old.test"]
 
 
 def test_a_mistake_beside_an_unusable_root_is_told_once() -> None:
@@ -239,3 +294,15 @@ def test_a_label_is_told_of_a_bounded_number_of_times() -> None:
 def test_a_name_that_is_like_none_is_likened_to_none() -> None:
     [problem] = reading(x1="y").problems
     assert "Did you mean" not in problem.remedy
+
+
+def test_a_long_chain_of_redirects_takes_no_longer_than_its_length() -> None:
+    # A walk from every host would take as many steps as the square of it: minutes.
+    number = 30_000
+    hosts = [f"h{n}.test" for n in range(number)]
+    pairs = [f"http://{host},http://{after}" for host, after in itertools.pairwise(hosts)]
+    assert len(asked(hosts=",".join(hosts), redirects=";".join(pairs)).redirects) == number - 1
+    found = reading(hosts=",".join(hosts), redirects=";".join([*pairs, f"http://{hosts[-1]},http://{hosts[0]}"]))
+    assert found.routing is not None
+    assert found.routing.redirects == ()
+    assert any("(h0.test → h1.test → h2.test → h3.test → … → h0.test)" in p.reason for p in found.problems)

@@ -23,6 +23,8 @@ NOT_FROM_A_FILE = {
 }
 
 OTHER = {"networks": ["web"], "deploy": {"labels": {LB + k: v for k, v in {**GOOD, "ip_hash": "true"}.items()}}}
+BACK_LABELS = {"hosts": "b.example", "port": "80", "redirects": "http://b.example,http://a.example"}
+BACK = {"networks": ["web"], "deploy": {"labels": {LB + k: v for k, v in BACK_LABELS.items()}}}
 ON_BOTH = {"on": ["web", "back"]}
 BOTH = {"web": {}, "back": {}}
 HOST_ONLY = {"web": {"external": True, "name": "host"}}
@@ -102,6 +104,13 @@ CASES = [
         change={"redirects": "http://old.example.com,https://new.example.com"},
     ),
     case(
+        "redirect-invalid",
+        hosts="a.example,b.example",
+        redirects="http://a.example,http://b.example;http://b.example,http://a.example",
+        change={"redirects": "http://a.example,http://b.example"},
+        said="Remove one of these redirects",
+    ),
+    case(
         "redirect-host",
         redirects="http://old.example.com,http://shop.example.com",
         change={"hosts": "shop.example.com,old.example.com"},
@@ -153,6 +162,13 @@ CASES = [
         also={"networks": BOTH, "service": ON_BOTH},
     ),
     Case(code="conflict", labels=GOOD, change={"ip_hash": "true"}, also={"others": {"blog": OTHER}}),
+    Case(
+        code="redirect-invalid",
+        labels={"hosts": "a.example", "port": "80", "redirects": "http://a.example,http://b.example"},
+        change={"redirects": None},
+        also={"others": {"blog": BACK}},
+        said="Remove one of these redirects",
+    ),
     # --- mistakes that only a file can have ---
     Case(
         code="label-misplaced",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from interlock.labels.hostnames import parse_host
@@ -16,6 +16,7 @@ _URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>[^/:?#@\s]+)(?::(?P<port>[0-9]{1,5}))?(?P<path>/[^?#\s]*)?", re.IGNORECASE
 )
 _HOW = "Write http://old.example.com,https://new.example.com, further pairs after a semicolon"
+_MOST_SHOWN = 4
 
 
 class _Url(NamedTuple):
@@ -91,7 +92,8 @@ REDIRECTS: Label[tuple[Redirect, ...]] = Label(
     syntax="`source,target`, further pairs after a semicolon",
     doc="Requests over plain HTTP for the host of `source`, which `hosts` must name as well, are answered with 302 to "
     "`target` (a scheme, a host, and a path if you like), followed by the path and query that were asked for. The "
-    "redirected host serves nothing else.",
+    "redirected host serves nothing else. Redirects of a service that lead back to where they began, at whatever port, "
+    "are left out; a redirect loop through several services is told to each of them, and in force.",
     example="http://old.example.com,http://www.example.com",
     default=(),
     default_words="none",
@@ -101,8 +103,9 @@ REDIRECTS: Label[tuple[Redirect, ...]] = Label(
 
 
 def _of_own_hosts(routing: Routing, _: Labels) -> Iterator[tuple[str, Flaw]]:
+    own = _own(routing)
     for redirect in routing.redirects:
-        if redirect.source not in routing.hosts:
+        if redirect.source not in own:
             flaw = Flaw(
                 code="redirect-host",
                 value=redirect.source,
@@ -113,5 +116,58 @@ def _of_own_hosts(routing: Routing, _: Labels) -> Iterator[tuple[str, Flaw]]:
             yield REDIRECTS.name, flaw
 
 
+def next_host(target: str) -> str | None:
+    """The host that is asked next, over plain HTTP, of a redirect's target; None where that is no matter of ours."""
+    found = _URL.fullmatch(target)
+    return found["host"] if found and found["scheme"] == "http" else None
+
+
+def looping(targets: Mapping[str, str]) -> frozenset[str]:
+    """The hosts at which a request arrives again once it has been there. `targets`: of each redirected host.
+
+    Each host is looked at once, however many there are in a label.
+    """
+    found: set[str] = set()
+    seen: set[str] = set()
+    for first in targets:
+        walk: dict[str, int] = {}
+        at: str | None = first
+        while at is not None and at in targets and at not in seen:
+            seen.add(at)
+            walk[at] = len(walk)
+            at = next_host(targets[at])
+        if at in walk:
+            found.update([*walk][walk[at] :])
+    return frozenset(found)
+
+
+def loop_text(host: str, targets: Mapping[str, str]) -> str:
+    """The redirect loop in which this host is, in words; of a long one the beginning."""
+    hosts, at = [host], next_host(targets[host])
+    while at is not None and at != host and len(hosts) < _MOST_SHOWN:
+        hosts.append(at)
+        at = next_host(targets[at])
+    return " → ".join((*hosts, *(() if at == host else ("…",)), host))
+
+
+def in_force(routing: Routing) -> tuple[Redirect, ...]:
+    """Those of hosts of the service that end somewhere."""
+    targets = _own(routing)
+    endless = looping(targets)
+    return tuple(r for r in routing.redirects if r.source in targets and r.source not in endless)
+
+
+def _own(routing: Routing) -> dict[str, str]:
+    hosts = frozenset(routing.hosts)
+    return {redirect.source: redirect.target for redirect in routing.redirects if redirect.source in hosts}
+
+
+def _endless(routing: Routing, _: Labels) -> Iterator[tuple[str, Flaw]]:
+    targets = _own(routing)
+    for source in sorted(looping(targets)):
+        reason = f"is a redirect loop ({loop_text(source, targets)}), and so is left out"
+        yield REDIRECTS.name, _flaw(f"http://{source},{targets[source]}", reason, "Remove one of these redirects")
+
+
 LABELS = (REDIRECTS,)
-CHECKS = (_of_own_hosts,)
+CHECKS = (_of_own_hosts, _endless)
