@@ -15,7 +15,8 @@ _HEAD = f"""\
 # Labels
 
 Labels of the service itself (`deploy.labels` in a stack file, `--label` of `docker service create`), not of its
-containers. All values are text. A label that cannot be used is a *problem*: `interlock status` tells it with the
+containers. All values are text. Words such as `true`, `false`, `task` and `vip` may be written in any case (`TRUE`,
+`VIP`). A label that cannot be used is a *problem*: `interlock status` tells it with the
 remedy, everything else of the service goes live, and no other service notices. `interlock lint` finds it before you
 deploy.
 

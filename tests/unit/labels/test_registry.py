@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from interlock.labels.documentation import text
+from interlock.labels.registry import LABELS
+
 NEW = """
 '''The family of colours: what a service looks like.'''
 
@@ -41,3 +44,16 @@ def test_a_new_label_is_one_file(tmp_path: Path) -> None:
     (tmp_path / "colours.py").write_text(NEW)
     done = subprocess.run([sys.executable, "-c", LOOK, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_words_count_in_any_case_and_the_page_says_so() -> None:
+    words = {"task", "default", "vip", "true", "false"}
+    head = text().partition("| Label")[0]
+    assert "may be written in any case (`TRUE`,\n`VIP`)" in head
+    assert {word for word in words if f"`{word}`" in head} == words - {"default"}
+    for label in LABELS.values():
+        for word in words:
+            if f"`{word}`" in label.syntax and label.field:
+                taken = label.parse(word)
+                assert taken.flaws == ()
+                assert label.parse(word.upper()) == label.parse(word.title()) == taken

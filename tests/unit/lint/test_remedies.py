@@ -25,6 +25,8 @@ NOT_FROM_A_FILE = {
 OTHER = {"networks": ["web"], "deploy": {"labels": {LB + k: v for k, v in {**GOOD, "ip_hash": "true"}.items()}}}
 BACK_LABELS = {"hosts": "b.example", "port": "80", "redirects": "http://b.example,http://a.example"}
 BACK = {"networks": ["web"], "deploy": {"labels": {LB + k: v for k, v in BACK_LABELS.items()}}}
+DEFAULT_LABELS = {"hosts": "b.example", "port": "80", "default_backend": "true"}
+DEFAULT = {"networks": ["web"], "deploy": {"labels": {LB + k: v for k, v in DEFAULT_LABELS.items()}}}
 ON_BOTH = {"on": ["web", "back"]}
 BOTH = {"web": {}, "back": {}}
 HOST_ONLY = {"web": {"external": True, "name": "host"}}
@@ -162,6 +164,13 @@ CASES = [
         also={"networks": BOTH, "service": ON_BOTH},
     ),
     Case(code="conflict", labels=GOOD, change={"ip_hash": "true"}, also={"others": {"blog": OTHER}}),
+    Case(
+        code="conflict",
+        labels={**GOOD, "default_backend": "true"},
+        change={"default_backend": None},
+        also={"others": {"blog": DEFAULT}},
+        said="Remove com.docker.lb.default_backend from one of them",
+    ),
     Case(
         code="redirect-invalid",
         labels={"hosts": "a.example", "port": "80", "redirects": "http://a.example,http://b.example"},

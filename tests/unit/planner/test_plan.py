@@ -80,6 +80,37 @@ def test_the_younger_one_leaving_takes_its_warning_along() -> None:
     assert not plan.plan.hosts["a.com"].routes[0].rewrite
 
 
+def default(name: str, created: str = "2024-05-01T10:00:00Z", **labels: str) -> Service:
+    return service(name, created=created, default_backend="true", **labels)
+
+
+@pytest.mark.parametrize(("older", "younger"), [("a.com", "b.com"), ("", "b.com"), ("a.com", "")])
+def test_a_default_backend_is_told_of_an_older_one_with_which_it_shares_no_host(older: str, younger: str) -> None:
+    one = default("one", hosts=older)
+    two = default("two", "2025-01-01T00:00:00Z", hosts=younger)
+    plan = scratch([two, one])
+    assert plan.problems.keys() == {two.id}
+    (problem,) = plan.problems[two.id]
+    assert (problem.code, problem.severity, problem.concerned) == ("conflict", "warning", ("one",))
+    assert problem.key == LB + "default_backend"
+    assert problem.reason == (
+        "the older service one, which has no host in common with it, is the default backend as well: "
+        "requests for hosts of nobody go to the tasks of both"
+    )
+
+
+@pytest.mark.parametrize(
+    ("older", "younger"),
+    [
+        ({"hosts": "a.com"}, {"hosts": "a.com,canary.a.com"}),
+        ({"hosts": ""}, {"hosts": ""}),
+        ({"hosts": "a.com"}, {"hosts": "b.com", "context_root": "/b"}),
+    ],
+)
+def test_a_default_backend_is_not_told_of_what_it_was_made_for(older: dict[str, str], younger: dict[str, str]) -> None:
+    assert scratch([default("one", **older), default("two", "2025-01-01T00:00:00Z", **younger)]).problems == {}
+
+
 def test_default_backends_merge_and_keep_their_hosts() -> None:
     plan = scratch(
         [

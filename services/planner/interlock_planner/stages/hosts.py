@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from interlock.labels.known.balancing import IP_HASH, STICKY_SESSION_COOKIE
+from interlock.labels.known.clusters import SERVICE_CLUSTER
+from interlock.labels.known.hosts import DEFAULT_BACKEND
 from interlock.labels.known.paths import CONTEXT_ROOT_REWRITE
 from interlock.labels.known.redirects import REDIRECTS
 from interlock.labels.known.websockets import WEBSOCKET_ENDPOINTS
@@ -46,6 +48,7 @@ def plan_host(host: str, claims: Iterable[Claim]) -> HostPlan:
     for same_path in by_path.values():
         for claim in same_path[1:]:
             conflicts[claim.service_id] += _conflicts(host, claim, same_path[0])
+            conflicts[claim.service_id] += _strangers(host, claim, same_path[0])
         for claim in same_path:
             conflicts[claim.service_id] += _taken(host, claim, by_path)
     paths = sorted(by_path, key=lambda path: (-len(path), path))
@@ -120,6 +123,29 @@ def _conflicts(host: str, claim: Claim, older: Claim) -> tuple[Problem, ...]:
         for key, mine, theirs in both
         if mine != theirs
     )
+
+
+def _strangers(host: str, claim: Claim, older: Claim) -> tuple[Problem, ...]:
+    """A warning where the default backend is two services that have nothing else in common.
+
+    Who names the same host means to share it; who wants to be the default backend hardly thinks of another one.
+    """
+    mine, theirs = ({*each.hosts} - {DEFAULT_HOST} for each in (claim, older))
+    if host != DEFAULT_HOST or mine & theirs or not mine | theirs:
+        return ()
+    other = f"the older service {older.service}, which has no host in common with it,"
+    problem = Problem(
+        code="conflict",
+        service=claim.service,
+        service_id=claim.service_id,
+        key=DEFAULT_BACKEND.name,
+        value="true",
+        reason=f"{other[:300]} is the default backend as well: requests for hosts of nobody go to the tasks of both",
+        remedy=f"Remove {DEFAULT_BACKEND.name} from one of them, or put one into a {SERVICE_CLUSTER.name} of its own",
+        severity="warning",
+        concerned=(older.service,),
+    )
+    return (problem,)
 
 
 def _redirect_conflicts(host: str, claim: Claim, older: Claim) -> tuple[Problem, ...]:

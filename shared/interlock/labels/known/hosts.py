@@ -37,7 +37,9 @@ HOSTS: Label[tuple[str, ...]] = Label(
 DEFAULT_BACKEND: Label[bool] = Label(
     name=f"{PREFIX}default_backend",
     syntax="`true` or `false`",
-    doc="Whether the service answers every host that no service names.",
+    doc="Whether the service answers every host that no service names. Several such services of a service cluster "
+    "share these hosts as any other host: requests go to the tasks of all of them, and of settings that can only be "
+    "one, the oldest service's count. A younger one that names no host which the oldest names too is told.",
     example="true",
     default=False,
     parse=parse_bool,
