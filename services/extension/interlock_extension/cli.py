@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from interlock.errors import ConfigError
 from interlock.model.names import Cluster
 from interlock.runtime.settings import Common, Duration, ServiceCommand, common_options, setting
 from interlock_extension import app
 from interlock_extension.delivery.files import default_folder
+from interlock_extension.given import given_options
 from interlock_extension.told import grace_period, target_port, template_place, told_by
 from interlock_extension.told import template as own_template
 
@@ -22,6 +22,7 @@ Examples:
   interlock-extension --bus redis://bus:6379/0 --cluster production --http-port 80
   interlock-extension --bus unix:///run/interlock/bus.sock --listen 127.0.0.1:8080 --listen 127.0.0.1:8081
   interlock-extension --bus redis://bus:6379/0 --nginx /usr/sbin/nginx --option WorkerProcesses=4
+  interlock-extension --bus redis://bus:6379/0 --option 'HTTPOptions=["gzip on;", "gzip_types text/css;"]'
   INTERLOCK_BUS=redis://bus:6379/0 interlock extension
 
 The worker starts its proxy, or adopts the one that already runs from its --state-dir, and serves from what was last
@@ -100,7 +101,8 @@ good until it has read the plan. Killed hard, it leaves the proxy serving; stopp
     "options",
     multiple=True,
     metavar="NAME=VALUE",
-    help="An option of the proxy by its name in config.toml, such as ReadTimeout=60; may be given again.",
+    help="An option of the proxy by its name in config.toml, such as ReadTimeout=60; may be given again. A list is "
+    """written as there: --option 'HTTPOptions=["gzip on;"]'; further ones of the same name add to it.""",
 )
 def main(
     *,
@@ -124,7 +126,7 @@ def main(
     """Run a proxy of one service cluster: follow its plan, bring each change into effect without losing a request."""
     bus_url = common.needed_bus()
     table = common.document.extension(cluster)
-    told = told_by(common.document, cluster, extension, {**_pairs(options), **_access_log(access_log)})
+    told = told_by(common.document, cluster, extension, {**given_options(options), **_access_log(access_log)})
     sys.exit(
         app.run(
             app.Options(
@@ -151,18 +153,6 @@ def main(
 
 def _access_log(path: str | None) -> dict[str, object]:
     return {"AccessLogPath": path} if path else {}
-
-
-def _pairs(options: tuple[str, ...]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for option in options:
-        name, separator, value = option.partition("=")
-        if not separator:
-            raise ConfigError(f"--option {option!r}: no value; write NAME=VALUE, such as WorkerProcesses=4")
-        found[name] = (
-            int(value) if value.isascii() and value.isdigit() else {"true": True, "false": False}.get(value, value)
-        )
-    return found
 
 
 if __name__ == "__main__":
