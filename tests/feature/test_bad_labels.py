@@ -85,3 +85,13 @@ def test_a_default_backend_does_not_answer_in_the_place_of_a_service_with_a_mist
     pipeline.wait_unrouted("shop.test")
     assert pipeline.get("shop.test").task is None
     assert pipeline.get("nobody.test").headers["x-service"] == "rest"
+
+
+def test_a_neighbour_does_not_answer_for_a_path_whose_service_has_a_mistake(pipeline: Pipeline) -> None:
+    pipeline.service("site", labels={"hosts": "shop.test"})
+    pipeline.service("api", labels={"hosts": "shop.test", "context_root": "/api"})
+    pipeline.wait_effective("site", "api")
+    assert pipeline.get("shop.test", "/api/x").headers["x-service"] == "api"
+    pipeline.sim.set_labels("api", {PREFIX + "port": "http"})
+    pipeline.wait(lambda: pipeline.get("shop.test", "/api/x").status == 503, "its path answers 503")
+    assert pipeline.get("shop.test", "/x").headers["x-service"] == "site"

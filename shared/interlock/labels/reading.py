@@ -29,12 +29,13 @@ _SHORT = {name.removeprefix(PREFIX): name for name in LABELS}
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """A service's labels read: `routing` is None where it cannot be routed; the problems are sorted.
 
-    `hosts`: the names that it claims all the same, so that nobody who answers for unclaimed ones answers in its place.
+    `claimed`: what a service that cannot be routed asks for all the same, as far as it can be read, so that nobody
+    answers in its place; its port is 0 where none is given. None where it is routed, or cannot be told to be of here.
     """
 
     routing: Routing | None
     problems: tuple[Problem, ...] = ()
-    hosts: tuple[str, ...] = ()
+    claimed: Routing | None = None
 
 
 def read(service: str, service_id: str, labels: Mapping[str, str]) -> Reading:
@@ -49,7 +50,7 @@ class _Reader:
         self.labels = labels
         self.problems: list[Problem] = []
         self.told: Counter[str] = Counter()
-        self.claimed: tuple[str, ...] = ()
+        self.claimed: Routing | None = None
 
     def read(self) -> Reading:
         self._foreign()
@@ -57,8 +58,8 @@ class _Reader:
         for group, number in sorted(self.told.items()):
             if number > _MOST_FLAWS:
                 self._more(group, number - _MOST_FLAWS)
-        hosts = () if routing else self.claimed
-        return Reading(routing=routing, problems=tuple(sorted(set(self.problems))), hosts=hosts)
+        claimed = None if routing else self.claimed
+        return Reading(routing=routing, problems=tuple(sorted(set(self.problems))), claimed=claimed)
 
     def _routing(self) -> Routing | None:
         values: dict[str, Any] = {}
@@ -71,14 +72,15 @@ class _Reader:
                 usable = usable and not label.essential
                 value = label.default
             values[label.field] = value
-        if SERVICE_CLUSTER.read(self.labels).value is not None:
-            self.claimed = values["hosts"]
         usable = usable and values["port"] is not None
         routing = Routing(**{**values, "port": values["port"] or 0})
         for check in CHECKS:
             for name, flaw in check(routing, self.labels):
                 self._report(name, flaw)
-        return settled(routing) if usable and (routing.hosts or routing.default_backend) else None
+        routing = settled(routing)
+        if SERVICE_CLUSTER.read(self.labels).value is not None:
+            self.claimed = routing
+        return routing if usable and (routing.hosts or routing.default_backend) else None
 
     def _foreign(self) -> None:
         """Labels with our prefix that nothing reads."""

@@ -152,10 +152,12 @@ def test_the_remedy_of_a_url_as_a_host_is_a_host() -> None:
 
 
 def test_a_service_that_a_mistake_keeps_from_being_routed_claims_its_hosts() -> None:
-    assert reading(port="http").hosts == ("new.test", "old.test")
-    assert reading(context_root="app").hosts == ("new.test", "old.test")
-    assert reading(service_cluster="no name").hosts == ()
-    assert reading().hosts == ()
+    for mistake in ({"port": "http"}, {"context_root": "app"}):
+        claimed = reading(**mistake).claimed
+        assert claimed
+        assert claimed.hosts == ("new.test", "old.test")
+    assert reading(service_cluster="no name").claimed is None
+    assert reading().claimed is None
 
 
 def test_a_name_of_a_label_writes_nothing_on_a_terminal() -> None:

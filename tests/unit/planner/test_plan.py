@@ -6,11 +6,11 @@ import pytest
 
 from interlock.model.names import upstream_name
 from interlock.model.routing import DEFAULT_HOST, Plan, Route, Upstream
-from interlock.model.swarm import Service
+from interlock.model.swarm import Network, Service
 from interlock.wire import codec
 from interlock_planner.plan import ClusterPlan, scratch
 from interlock_planner.stages.inherit import inherited
-from support.swarm_values import LB, service, task
+from support.swarm_values import LB, NET, service, task
 
 
 def loaded(*services: Service) -> ClusterPlan:
@@ -147,6 +147,41 @@ def test_a_neighbour_with_a_bad_label_changes_nothing_for_others() -> None:
     assert not delta.hosts
     assert not delta.upstreams
     assert plan.plan.hosts == before.hosts
+
+
+@pytest.mark.parametrize("mistake", [{"port": "http"}, {"network": "nowhere"}, {"backend_mode": "vips"}], ids=str)
+def test_a_mistake_leaves_a_path_to_nobody_else(mistake: dict[str, str]) -> None:
+    """Its requests would reach a neighbour that answers for the rest of the host."""
+    site = service("site", task("t1"), hosts="shop.com")
+    api = service("api", task("t2", "10.0.1.2"), hosts="shop.com", context_root="/api", **mistake)
+    plan = scratch([site, api])
+    assert addresses(plan, "shop.com", "/api") == []
+    assert addresses(plan, "shop.com") == ["10.0.1.10"]
+    # Beside somebody else of the same path it takes no part.
+    twin = service("twin", task("t3", "10.0.1.3"), hosts="shop.com", context_root="/api")
+    assert addresses(scratch([site, api, twin]), "shop.com", "/api") == ["10.0.1.3"]
+
+
+def test_a_mistake_elsewhere_takes_no_redirect_away() -> None:
+    to_new = {"hosts": "old.com,new.com", "redirects": "http://old.com,https://new.com"}
+    plan = scratch(
+        [service("shop", port="http", **to_new), service("late", created="2025-01-01T00:00:00Z", hosts="old.com")]
+    )
+    redirect = plan.hosts["old.com"].redirect
+    assert redirect
+    assert redirect.target == "https://new.com"
+    assert addresses(plan, "new.com") == []
+
+
+def test_one_mistake_hides_no_other() -> None:
+    [found] = scratch([service("shop", hosts="a.com", port="http", network="nowhere")]).problems.values()
+    assert {problem.code for problem in found} == {"port-invalid", "network-unknown"}
+    other = Network(id="net2", name="shop_db")
+    [found] = scratch([service("shop", hosts="a.com", port="http", networks=(NET, other))]).problems.values()
+    assert {problem.code for problem in found} == {"port-invalid", "network-ambiguous"}
+    # But what follows from a mistake is not told beside it.
+    [found] = scratch([service("shop", hosts="a.com", network="a b", networks=(NET, other))]).problems.values()
+    assert "network-ambiguous" not in {problem.code for problem in found}
 
 
 def test_what_is_not_relevant_makes_no_delta() -> None:

@@ -34,18 +34,18 @@ def plan_host(host: str, claims: Iterable[Claim]) -> HostPlan:
     Services of the same path merge; of settings that can only be one, the oldest service's counts.
     """
     everyone = sorted(claims, key=lambda c: c.age)
-    # Whom a mistake keeps from being routed takes no part, unless nobody else does: a claimed host answers 503.
-    by_age = [claim for claim in everyone if claim.served] or everyone
+    # Whom a mistake keeps from being routed decides nothing, unless nobody else does; a redirect needs no endpoint.
+    by_age = [claim for claim in everyone if claim.served or host in claim.redirects] or everyone
     oldest, target = by_age[0], by_age[0].redirects.get(host)
     conflicts = {claim.service_id: _redirect_conflicts(host, claim, oldest) for claim in by_age}
     if target is not None:
         redirect = HostRedirect(target=target, service=oldest.service, service_id=oldest.service_id)
         found = VirtualHost(host=host, redirect=redirect)
         return HostPlan(virtual_host=found, upstreams=(), conflicts=_some(conflicts))
-    by_path: dict[str, list[Claim]] = {}
-    for claim in by_age:
-        by_path.setdefault(claim.path, []).append(claim)
+    by_path = _by_path(everyone)
     for same_path in by_path.values():
+        if not same_path[0].served:
+            continue
         for claim in same_path[1:]:
             conflicts[claim.service_id] += _conflicts(host, claim, same_path[0])
             conflicts[claim.service_id] += _strangers(host, claim, same_path[0])
@@ -57,6 +57,14 @@ def plan_host(host: str, claims: Iterable[Claim]) -> HostPlan:
         upstreams=tuple(_upstream(host, path, by_path[path]) for path in paths),
         conflicts=_some(conflicts),
     )
+
+
+def _by_path(by_age: Iterable[Claim]) -> dict[str, list[Claim]]:
+    """The claims to each path, oldest first. Unserved ones only where there is no other: such a path answers 503."""
+    found: dict[str, list[Claim]] = {}
+    for claim in by_age:
+        found.setdefault(claim.path, []).append(claim)
+    return {path: [claim for claim in claims if claim.served] or claims for path, claims in found.items()}
 
 
 def _some(conflicts: Mapping[str, tuple[Problem, ...]]) -> dict[str, tuple[Problem, ...]]:

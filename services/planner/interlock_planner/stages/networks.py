@@ -23,9 +23,10 @@ def choose_network(service: Service, routing: Routing) -> Network | Problem:
     names = ", ".join(sorted(n.name for n in usable))
     if not usable:
         instead = f"remove {NETWORK.name} and " if routing.network else ""
+        port = routing.port or "PORT"
         remedy = (
             "Attach it to an overlay network (docker service update --network-add …), "
-            f"or {instead}publish its port in host mode (--publish-add mode=host,target={routing.port})"
+            f"or {instead}publish its port in host mode (--publish-add mode=host,target={port})"
         )
         return _problem("network-none", service, routing, "the service is on no network that proxies can join", remedy)
     if routing.network:
