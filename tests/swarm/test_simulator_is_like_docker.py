@@ -163,10 +163,11 @@ def _lives(told: Told, service: str) -> list[tuple[bool, list[tuple[str, str]]]]
     """
     lives = []
     for task in told.of(service):
-        killed = "(137)" in told.tasks[task][-1].body["Status"].get("Err", "")
+        error = told.tasks[task][-1].body["Status"].get("Err", "")
         path = told.path(task)
-        path = [("shutdown", "shutdown") if killed and pair == ("shutdown", "failed") else pair for pair in path]
         off = [pair for pair in path if ORDER[pair[1]] >= ORDER["running"] and pair[0] != "remove"]
+        ended = "shutdown" if "(137)" in error else f"failed: {error}"
+        off = [("shutdown", ended) if pair == ("shutdown", "failed") else pair for pair in off]
         removed = [("remove", "running")] if ("remove", "running") in path else []
         lives.append((("ready", "ready") in path, [pair for pair in off if pair != ("running", "failed")] + removed))
     return sorted(lives)
