@@ -20,6 +20,7 @@
     │   └── NotFound               404: the object is not there
     └── ProxyError                 the proxy refused or could not be reached
         ├── ConfigRejected         the proxy's own check refused a configuration; names the culprit
+        ├── NotInPlace             a change that the running proxy cannot take without a reload
         └── ProxyUnavailable       the proxy does not run, or does not answer
 
 Foreign exceptions are translated where they enter (bus, docker_source, control), with the cause kept.
@@ -120,6 +121,17 @@ class ConfigRejected(ProxyError):
     def __init__(self, message: str, *, culprit: str | None = None) -> None:
         super().__init__(message)
         self.culprit = culprit
+
+
+class NotInPlace(ProxyError):
+    """A change that the proxy cannot take while it runs; nothing was changed, and a reload brings it into effect.
+
+    Attributes: `what`, one word for a metric, such as `spares`.
+    """
+
+    def __init__(self, message: str, *, what: str) -> None:
+        super().__init__(message)
+        self.what = what
 
 
 class ProxyUnavailable(ProxyError):

@@ -81,7 +81,7 @@ class Chain:
         for host, virtual_host in plan.hosts.items():
             _judge(files[self.renderer.file_of(host)], plan, virtual_host.host)
         if changed:
-            self.control.apply(changed, "case")
+            self.control.apply_snapshot(changed, "case")
         self._probe(plan)
         return plan
 

@@ -5,7 +5,7 @@ Rendering costs what was touched; a host whose bytes stay the same is not writte
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2s
 from itertools import islice
 
@@ -16,7 +16,7 @@ from interlock.model.outcome import MOST_UNTRIED
 from interlock.model.routing import DEFAULT_HOST
 from interlock_extension import rollout
 from interlock_extension.desired import Desired
-from interlock_extension.port import Control, HostView, Renderer
+from interlock_extension.port import Control, HostView, Kind, Renderer
 from interlock_extension.rollout import Rollout
 
 _MOST_REMEMBERED = 16
@@ -46,9 +46,11 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 class Drafting:
     """Knows what the proxy's files hold."""
 
-    def __init__(self, desired: Desired, renderer: Renderer) -> None:
+    def __init__(self, desired: Desired, renderer: Renderer, in_place: Collection[Kind] = ()) -> None:
         self._desired = desired
         self._renderer = renderer
+        self._in_place = in_place
+        self._distrusted = False
         self._content: dict[str, bytes] = {}
         self._host_of: dict[str, str] = {}
         self._longest = 0
@@ -106,11 +108,13 @@ class Drafting:
         shared = self._shared(changes)
         structure = {name: data for name, data in shared.items() if self._content.get(name) != data}
         files.update(structure)
-        found = rollout.classify(changes, structure=bool(structure))
-        if not files:
+        found = rollout.classify(changes, structure=bool(structure), in_place=self._in_place)
+        if self._distrusted:
+            found = Rollout(action="reload", reason="the proxy runs something else than it was given", because="drift")
+        elif not files:
             found = Rollout(action="unchanged")
         elif found.action == "unchanged":
-            found = Rollout(action="reload", reason="files differ from what was last proven")
+            found = Rollout(action="reload", reason="files differ from what was last proven", because="drift")
         return Draft(views=views, changes=changes, files=files, rollout=found, rendered=len(views))
 
     def _render(self, host: str) -> tuple[HostView | None, bytes | None]:
@@ -146,8 +150,13 @@ class Drafting:
         self._host_of[self._renderer.file_of(host)] = host
         self._stale.discard(self._renderer.file_of(host))
 
+    def distrust(self) -> None:
+        """The proxy does not run what it was given: the next draft is a reload, whatever differs."""
+        self._distrusted = True
+
     def accept(self, draft: Draft) -> None:
         """The draft has been proven."""
+        self._distrusted = False
         for file, data in draft.files.items():
             if data is None:
                 self._content.pop(file, None)

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from interlock.model.outcome import Drain
 from interlock.runtime.metrics import Metrics
+from interlock_extension.bring import Applied
 from interlock_extension.change import Draft
 from interlock_extension.desired import Desired
 from interlock_extension.intake import Intake
-from interlock_extension.port import Proof
 
 _MARGINS = (-10.0, -5.0, -2.0, -1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
 
@@ -23,6 +23,7 @@ class Meters:
         self._files = metrics.counter("files_written_total", "Files of the proxy that were written or removed")
         self._bytes = metrics.counter("bytes_written_total", "Bytes of the proxy's files that were written")
         self._applies = metrics.counter("applies_total", "Changes by what they came to", ["result"])
+        self._reloads = metrics.counter("proxy_reloads_total", "Reloads, by what was not possible in place", ["why"])
         self._seconds = metrics.histogram("apply_seconds", "From the start of an apply to its proof")
         self._margin = metrics.histogram(
             "drain_margin_seconds", "Budget left when a draining endpoint was let go", (), _MARGINS
@@ -37,7 +38,7 @@ class Meters:
         self._stale = metrics.gauge("stale_since_seconds", "Unix time since when the plan may be out of date; 0: fresh")
         self._proxy = metrics.gauge("proxy", "What the proxy's control reports", ["what"])
 
-    def applied(self, draft: Draft, proof: Proof | None, drains: Iterable[Drain]) -> None:
+    def applied(self, draft: Draft, applied: Applied | None, drains: Iterable[Drain]) -> None:
         """A draft was settled."""
         written = len(draft.files)
         self.counters["hosts_rendered"] += draft.rendered
@@ -46,9 +47,11 @@ class Meters:
         self._rendered.inc(draft.rendered)
         self._files.inc(written)
         self._bytes.inc(draft.bytes_written)
-        self._applies.labels("reloaded" if proof else "unchanged").inc()
-        if proof:
-            self._seconds.observe(proof.effective_at - proof.applying_at)
+        self._applies.labels(applied.result if applied else "unchanged").inc()
+        if applied:
+            self._seconds.observe(applied.proof.effective_at - applied.proof.applying_at)
+            if applied.because:
+                self._reloads.labels(applied.because).inc()
         for drain in drains:
             self._margin.observe(drain.margin)
             if drain.margin < 0:

@@ -16,6 +16,9 @@ from interlock.model.routing import Upstream, VirtualHost
 
 Started = Literal["started", "adopted"]
 
+Kind = Literal["endpoints", "routes", "certificates", "structure"]
+"""What a change may be of: who serves, which host and path leads where, TLS material, and all that is no host's own."""
+
 
 class HostView(msgspec.Struct, frozen=True, kw_only=True):
     """One virtual host as it is to be served: its policy, and its upstreams with only the endpoints to use.
@@ -36,6 +39,16 @@ class HostView(msgspec.Struct, frozen=True, kw_only=True):
         """Whether every path of it can be served: only then all of its policy is in the file."""
         present = {upstream.name for upstream in self.upstreams}
         return all(route.upstream in present for route in self.host.routes)
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be brought into effect. `hosts`: those that differ, each before and after; None where there is none.
+
+    `files`: those whose content differs, None for one that goes.
+    """
+
+    hosts: dict[str, tuple[HostView | None, HostView | None]] = {}
+    files: dict[str, bytes | None] = {}
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,11 +107,28 @@ class Control(Protocol):
     def installed(self) -> dict[str, bytes]:
         """The files that the running proxy was given."""
 
-    def apply(self, changes: Mapping[str, bytes | None], note: str) -> Proof:
-        """Bring changed files (None: gone) into effect and prove it.
+    @property
+    def in_place(self) -> frozenset[Kind]:
+        """What this proxy can change while it runs. A single change may still be refused: `NotInPlace`."""
+
+    def apply_delta(self, change: Change, note: str) -> Proof:
+        """Change the running proxy in place, write the files too, so that its next start gives the same, and prove it.
+
+        Asked only for what `in_place` names. Raises `NotInPlace` (nothing was changed), `ConfigRejected` and
+        `ProxyUnavailable` as `apply_snapshot`.
+        """
+
+    def apply_snapshot(self, files: Mapping[str, bytes | None], note: str) -> Proof:
+        """Have the proxy read all of its files anew, these being changed (None: gone), and prove it.
 
         Raises `ConfigRejected` (what ran before still runs, its files are back) and `ProxyUnavailable` (not proven;
         the files stay, for the next start).
+        """
+
+    def probe(self) -> bool | None:
+        """Whether the proxy says that it runs what was applied last; None where it does not answer.
+
+        False is the work of somebody else, such as a reload by hand; the worker then applies a snapshot.
         """
 
     def check(self, files: Mapping[str, bytes]) -> None:

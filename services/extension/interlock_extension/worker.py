@@ -21,6 +21,7 @@ from interlock.model.version import Version
 from interlock.runtime.logging import get_logger
 from interlock.wire.trail import Cause, Trail
 from interlock_extension.admission import Key, key_of
+from interlock_extension.bring import Applied, bring
 from interlock_extension.change import Draft, Drafting
 from interlock_extension.confirm.desk import Desk
 from interlock_extension.confirm.loop import Confirmer
@@ -32,7 +33,7 @@ from interlock_extension.herald import Herald
 from interlock_extension.intake import Change, Intake, Lost, News, Watched
 from interlock_extension.meters import Meters
 from interlock_extension.patience import FIRST_RESULTS, FIRST_RESULTS_OF_ALL, Patience
-from interlock_extension.port import Control, HostView, Proof, Renderer
+from interlock_extension.port import Control, HostView, Renderer
 from interlock_extension.report import Report
 from interlock_extension.silence import Silence
 
@@ -92,7 +93,7 @@ class Worker:
         self._stop_timeout = stop_timeout
         self._desired = Desired()
         self._intake = Intake(self._desired)
-        self._drafting = Drafting(self._desired, renderer)
+        self._drafting = Drafting(self._desired, renderer, control.in_place)
         self._desk = Desk(self._desired, confirmer)
         self._silence = Silence(self._desired)
         self._report = Report(
@@ -190,6 +191,7 @@ class Worker:
             self._keep()
             self._dirty |= self._silence.due(now)
             self._report.gauges = self._control.tend()
+            self._look_for_drift()
             self._report.look_for_unreachable()
             self._report.refresh()
 
@@ -214,7 +216,13 @@ class Worker:
         self._suspect |= self._drafting.installed(self._control.installed())
         self._log.info("the proxy runs", how=how, hosts=len(self._desired.served), version=str(self._intake.version))
         if self._desired.served or self._known_plan:
-            self._report.say("unchanged" if how == "adopted" else "reloaded", f"nginx {how}")
+            self._report.say("unchanged" if how == "adopted" else "reloaded", f"the proxy was {how}")
+
+    def _look_for_drift(self) -> None:
+        if self._control.probe() is False:
+            self._log.error("the proxy runs something else than it was given; it is given all of it anew")
+            self._drafting.distrust()
+            self._moved = True
 
     def _wait_and_say(self, now: float, error: InterlockError) -> None:
         self._back_off(now)
@@ -339,7 +347,7 @@ class Worker:
             self._settle(draft, None, version, trail)
             return
         try:
-            proof = self._control.apply(draft.files, _note(version))
+            applied = bring(self._control, draft, _note(version))
         except ConfigRejected as error:
             self._isolate(draft, error)
             self._again(dirty, trail)
@@ -351,7 +359,7 @@ class Worker:
                 self._back_off(time.monotonic())
             self._again(dirty, trail)
         else:
-            self._settle(draft, proof, version, trail)
+            self._settle(draft, applied, version, trail)
 
     def _again(self, dirty: set[str], trail: Trail) -> None:
         self._dirty |= dirty
@@ -375,8 +383,9 @@ class Worker:
             # Neighbours proceed at once, but not past a stream of refusals.
             self._try_again_at = time.monotonic() + _FIRST_PAUSE
 
-    def _settle(self, draft: Draft, proof: Proof | None, version: Version | None, trail: Trail) -> None:
+    def _settle(self, draft: Draft, applied: Applied | None, version: Version | None, trail: Trail) -> None:
         now = time.time()
+        proof = applied.proof if applied else None
         let_go_at = proof.let_go_at if proof else now
         self._pause, self._refusals = _FIRST_PAUSE, 0
         self._drafting.accept(draft)
@@ -384,14 +393,13 @@ class Worker:
         self._report.drained(drains)
         trail = trail.hop("applying", proof.applying_at if proof else now)
         trail = trail.hop("effective", proof.effective_at if proof else now)
-        result: Result = "reloaded" if proof else "unchanged"
-        self._meters.applied(draft, proof, drains)
-        self._report.say(
-            result, draft.rollout.reason, version=version, trail=trail, effective_at=trail.hops["effective"]
-        )
+        self._meters.applied(draft, applied, drains)
+        result: Result = applied.result if applied else "unchanged"
+        reason = applied.reason if applied else draft.rollout.reason
+        self._report.say(result, reason, version=version, trail=trail, effective_at=trail.hops["effective"])
         self._last_good.write(draft.views, version)
         if proof:
-            self._log.info("effective", version=str(version), why=draft.rollout.reason, took=proof.detail)
+            self._log.info("effective", version=str(version), result=result, why=reason, took=proof.detail)
 
 
 def _note(version: Version | None) -> str:

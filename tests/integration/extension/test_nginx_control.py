@@ -34,7 +34,7 @@ def test_a_proven_reload_sends_nothing_to_what_it_left_out(nginx, backend: Make)
     for before, after in ((old, new), (new, old), (old, new)):
         idle, silent = [Idle(nginx.port) for _ in range(8)], [Idle(nginx.port) for _ in range(8)]
         assert {link.request("a.example") for link in idle} == {f"{before.name} GET / 0"}
-        proof = nginx.control.apply(host_file(nginx, view("a.example", after.port)), "v")
+        proof = nginx.control.apply_snapshot(host_file(nginx, view("a.example", after.port)), "v")
         count = len(before.seen)
         # Younger than keepalive_min_timeout: old workers still hold them.
         answers = [link.request("a.example") for link in (*idle, *silent)]
@@ -58,7 +58,7 @@ def test_no_old_worker_accepts_after_the_proof(nginx, backend: Make) -> None:
         old = processes.children(nginx.control.pid)
         held = Idle(nginx.port)
         held.request("a.example")
-        nginx.control.apply(host_file(nginx, view("a.example", one.port, one.port + n + 1)), str(n))
+        nginx.control.apply_snapshot(host_file(nginx, view("a.example", one.port, one.port + n + 1)), str(n))
         assert not any(processes.accepts(pid, listeners) for pid in old)
         accepting = [pid for pid in processes.children(nginx.control.pid) if processes.accepts(pid, listeners)]
         assert len(accepting) == 2
@@ -82,7 +82,7 @@ def test_a_worker_that_was_late_at_the_start_is_not_taken_for_a_new_one(
         return real(pid)
 
     monkeypatch.setattr(processes, "title", title)
-    nginx.control.apply(host_file(nginx, view("a.example", two.port)), "v")
+    nginx.control.apply_snapshot(host_file(nginx, view("a.example", two.port)), "v")
     assert asked
     assert not processes.accepts(late, listeners)
     assert {ask(nginx.port, "a.example").text for _ in range(20)} == {"two GET / 0"}
@@ -94,7 +94,7 @@ def test_workers_do_not_pile_up(nginx, backend: Make) -> None:
     one = backend("one")
     nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
     for n in range(12):
-        nginx.control.apply(host_file(nginx, view("a.example", one.port, 1000 + n)), str(n))
+        nginx.control.apply_snapshot(host_file(nginx, view("a.example", one.port, 1000 + n)), str(n))
     time.sleep(0.15)
     until(lambda: len(processes.children(nginx.control.pid)) == 2, "two workers are left")
 
@@ -130,7 +130,7 @@ def test_reloads_under_keep_alive_load_lose_nothing(nginx, backend: Make) -> Non
     for thread in threads:
         thread.start()
     for n in range(10):
-        nginx.control.apply(host_file(nginx, view("a.example", pair[n % 2].port)), str(n))
+        nginx.control.apply_snapshot(host_file(nginx, view("a.example", pair[n % 2].port)), str(n))
         time.sleep(0.1)
     stop.set()
     for thread in threads:
@@ -147,13 +147,13 @@ def test_a_refused_file_is_named_and_what_ran_before_runs_on(nginx, backend: Mak
     bad = nginx.renderer.file_of("b.example")
     good = host_file(nginx, view("c.example", one.port))
     with pytest.raises(ConfigRejected) as refused:
-        nginx.control.apply({bad: b"server { bogus; }\n", **good}, "bad")
+        nginx.control.apply_snapshot({bad: b"server { bogus; }\n", **good}, "bad")
     assert refused.value.culprit == bad
     assert nginx.control.installed() == files
     assert (nginx.folder / bad).read_bytes() == files[bad]
     assert not (nginx.folder / nginx.renderer.file_of("c.example")).exists()
     assert ask(nginx.port, "b.example").status == 200
-    nginx.control.apply(good, "good")
+    nginx.control.apply_snapshot(good, "good")
     assert ask(nginx.port, "c.example").status == 200
 
 
@@ -169,10 +169,10 @@ def test_a_refusal_that_nginx_logs_as_less_than_one_is_found_out(nginx, backend:
     nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
     began = time.monotonic()
     with pytest.raises(ConfigRejected, match="no memory") as refused:
-        nginx.control.apply({"hosts/b.example.conf": full_zone()}, "full")
+        nginx.control.apply_snapshot({"hosts/b.example.conf": full_zone()}, "full")
     assert refused.value.culprit == "hosts/b.example.conf"
     assert time.monotonic() - began < 4.0
-    nginx.control.apply(host_file(nginx, view("c.example", one.port)), "good")
+    nginx.control.apply_snapshot(host_file(nginx, view("c.example", one.port)), "good")
     assert ask(nginx.port, "c.example").status == 200
 
 
@@ -188,7 +188,9 @@ def test_many_endpoints_find_room(nginx, backend: Make) -> None:
     nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
     for count in (200, 1000, 60):
         began = time.monotonic()
-        nginx.control.apply(host_file(nginx, view("a.example", one.port, *range(20_000, 20_000 + count))), str(count))
+        nginx.control.apply_snapshot(
+            host_file(nginx, view("a.example", one.port, *range(20_000, 20_000 + count))), str(count)
+        )
         assert time.monotonic() - began < 2.0
         assert ask(nginx.port, "a.example").status == 200
 
@@ -233,7 +235,7 @@ def test_a_restarted_worker_adopts_the_running_nginx(nginx, backend: Make) -> No
     assert ask(nginx.port, "a.example").text.startswith("one")
     idle = Idle(nginx.port)
     idle.request("a.example")
-    control.apply(host_file(nginx, view("a.example", two.port)), "after")
+    control.apply_snapshot(host_file(nginx, view("a.example", two.port)), "after")
     assert idle.request("a.example").startswith("two")
     idle.close()
 
@@ -286,7 +288,7 @@ def test_a_generation_that_a_dying_worker_left_unmarked_is_outdated_at_adoption(
     # What a worker does until it dies between the reload and its end.
     nginx.control._markers.outdate_others = lambda generation: None
     files = host_file(nginx, view("a.example", new.port))
-    nginx.control.apply(files, "v")
+    nginx.control.apply_snapshot(files, "v")
     nginx.control.leave()
     _, nginx.control = nginx.open()
     assert nginx.control.start({}) == "adopted"
@@ -299,9 +301,9 @@ def test_generations_do_not_pile_up_on_the_disk(nginx, backend: Make) -> None:
     one = backend("one")
     nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
     for n in range(4):
-        nginx.control.apply(host_file(nginx, view("a.example", one.port, 1000 + n)), str(n))
+        nginx.control.apply_snapshot(host_file(nginx, view("a.example", one.port, 1000 + n)), str(n))
         with pytest.raises(ConfigRejected):
-            nginx.control.apply({"hosts/x.conf": b"bogus;"}, "bad")
+            nginx.control.apply_snapshot({"hosts/x.conf": b"bogus;"}, "bad")
     until(lambda: nginx.control.tend()["old_workers"] == 0, "old workers end")
     assert len(list((nginx.folder / "generations").iterdir())) == 1
     assert [path.name for path in (nginx.folder / "generations").glob("*/*")] == ["current"]
@@ -316,7 +318,7 @@ def test_a_connection_that_stays_keeps_only_the_folder_of_its_own_generation(ngi
     thread.start()
     until(lambda: one.seen, "the request is in flight")
     for n in range(4):
-        nginx.control.apply(host_file(nginx, view("a.example", one.port, 1000 + n)), str(n))
+        nginx.control.apply_snapshot(host_file(nginx, view("a.example", one.port, 1000 + n)), str(n))
     until(lambda: nginx.control.tend()["old_workers"] == 1, "the other old workers end")
     left = sorted(path.name for path in (nginx.folder / "generations").glob("*/*"))
     assert left == ["current", "outdated"]
@@ -329,11 +331,11 @@ def test_without_a_marker_nothing_is_let_go_before_old_workers_end(nginx, backen
     nginx.control.start(files_for(nginx.renderer, view("a.example", old.port)))
     shutil.rmtree(nginx.folder / "generations")
     (nginx.folder / "generations").mkdir()
-    proof = nginx.control.apply(host_file(nginx, view("a.example", new.port)), "v")
+    proof = nginx.control.apply_snapshot(host_file(nginx, view("a.example", new.port)), "v")
     # keepalive_min_timeout
     assert proof.let_go_at == pytest.approx(proof.effective_at + 1.0)
     until(lambda: nginx.control.tend()["old_workers"] == 0, "old workers end")
-    proof = nginx.control.apply(host_file(nginx, view("a.example", old.port)), "v")
+    proof = nginx.control.apply_snapshot(host_file(nginx, view("a.example", old.port)), "v")
     assert proof.let_go_at < proof.effective_at + 0.5
 
 
@@ -380,7 +382,7 @@ def test_applying_to_a_dead_nginx_is_unavailable(nginx, backend: Make) -> None:
     os.kill(nginx.control.pid, signal.SIGKILL)
     until(lambda: not nginx.control.alive(), "the master is dead")
     with pytest.raises(ProxyUnavailable):
-        nginx.control.apply({}, "v")
+        nginx.control.apply_snapshot({}, "v")
 
 
 @both
@@ -406,7 +408,7 @@ def test_old_generations_are_bounded(nginx, backend: Make) -> None:
         thread.start()
         threads.append(thread)
         until(lambda n=n: len(one.seen) > n, "the request is in flight")
-        nginx.control.apply(host_file(nginx, view("a.example", one.port, 2000 + n)), str(n))
+        nginx.control.apply_snapshot(host_file(nginx, view("a.example", one.port, 2000 + n)), str(n))
     assert nginx.control.tend()["old_workers"] >= 4
     until(lambda: nginx.control.tend()["old_workers"] <= 2, "the oldest generations end")
     assert nginx.control.tend()["old_workers_ended"] >= 2
@@ -437,7 +439,7 @@ def test_a_long_folder_name_is_no_obstacle(tmp_path: Path, backend: Make) -> Non
     port = free_port()
     renderer, control = open_nginx(tmp_path / ("d" * 120) / "nginx $x", port)
     control.start(files_for(renderer, view("a.example", backend("one").port)))
-    control.apply({}, "v2")
+    control.apply_snapshot({}, "v2")
     assert ask(port, "a.example").status == 200
     control.stop(1.0)
 
@@ -454,7 +456,7 @@ def test_while_it_reloads_either_generation_may_answer(nginx, monkeypatch: pytes
     nginx.control.start(nginx.renderer.shared(0, 0, default=False))
     before = nginx.control.witness()
     monkeypatch.setattr(nginx.control, "_reload", looked_at)
-    nginx.control.apply({}, "note")
+    nginx.control.apply_snapshot({}, "note")
     after = nginx.control.witness()
     assert before is not None
     assert after is not None

@@ -130,7 +130,7 @@ def test_connect_timeout(start: Start) -> None:
         for link in fill:
             link.setblocking(False)
             link.connect_ex(("127.0.0.1", port))
-        proxy.control.apply(files_for(proxy.renderer, view(HOST, port)), "test")
+        proxy.control.apply_snapshot(files_for(proxy.renderer, view(HOST, port)), "test")
         began = time.monotonic()
         assert status_of(proxy.port, HOST) == 504
         assert 0.9 < time.monotonic() - began < 2.5
@@ -153,7 +153,7 @@ def test_send_timeout_towards_a_service(start: Start) -> None:
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()
-        proxy.control.apply(files_for(proxy.renderer, view(HOST, deaf.getsockname()[1])), "test")
+        proxy.control.apply_snapshot(files_for(proxy.renderer, view(HOST, deaf.getsockname()[1])), "test")
         size = 64 * 2**20
         head = f"POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n".encode()
         with socket.create_connection(("127.0.0.1", proxy.port), timeout=8) as link:
@@ -185,7 +185,7 @@ def test_send_timeout_towards_a_client(start: Start, tmp_path: Path) -> None:
         server.listen()
         thread = threading.Thread(target=lambda: _answer(server, big))
         thread.start()
-        proxy.control.apply(files_for(proxy.renderer, view(HOST, server.getsockname()[1])), "test")
+        proxy.control.apply_snapshot(files_for(proxy.renderer, view(HOST, server.getsockname()[1])), "test")
         with socket.create_connection(("127.0.0.1", proxy.port), timeout=8) as link:
             link.sendall(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
             until(lambda: " 499 " in log.read_text() or " 200 " in log.read_text(), "nginx gives the request up")
@@ -292,7 +292,7 @@ def test_hide_info_headers(start: Start) -> None:
 def test_worker_processes(start: Start, written: object, number: int) -> None:
     proxy = start(WorkerProcesses=written)
     until(lambda: len(proxy.workers()) == number, "as many after the start")
-    proxy.control.apply({}, "reload")
+    proxy.control.apply_snapshot({}, "reload")
     until(lambda: len(proxy.workers()) == number, "as many after a reload")
 
 
@@ -404,7 +404,7 @@ def test_server_names_hash_bucket_size(start: Start) -> None:
     proxy = start(ServerNamesHashBucketSize=32)
     long = f"{'x' * 60}.{'y' * 60}.{'z' * 60}.example"
     assert "server_names_hash_bucket_size 128;" in proxy.main
-    proxy.control.apply(files_for(proxy.renderer, view(long, proxy.backend.port)), "test")
+    proxy.control.apply_snapshot(files_for(proxy.renderer, view(long, proxy.backend.port)), "test")
     assert status_of(proxy.port, long) == 200
     assert "server_names_hash_bucket_size 256;" in proxy.main
     assert "server_names_hash_bucket_size 1024;" in start(ServerNamesHashBucketSize=1024).main
@@ -483,7 +483,7 @@ def test_tcp_options(start: Start) -> None:
     proxy = start(TCPOptions=[f"server {{ listen 127.0.0.1:{port}; return 'raw\\n'; }}"])
     assert raw(port, b"") == b"raw\n"
     assert status_of(proxy.port, HOST) == 200
-    proxy.control.apply({}, "reload")
+    proxy.control.apply_snapshot({}, "reload")
     assert raw(port, b"") == b"raw\n"
 
 

@@ -92,9 +92,9 @@ def test_a_redirect_and_its_end_are_effective_like_any_change(nginx, backend: Ma
     one = backend("one")
     nginx.control.start(files_for(nginx.renderer, redirected("http://b.example")))
     name = nginx.renderer.file_of(HOST)
-    nginx.control.apply({name: nginx.renderer.host(view(HOST, one.port))}, "v")
+    nginx.control.apply_snapshot({name: nginx.renderer.host(view(HOST, one.port))}, "v")
     assert ask(nginx.port, HOST).text.startswith("one")
-    nginx.control.apply({name: nginx.renderer.host(redirected("http://c.example"))}, "v")
+    nginx.control.apply_snapshot({name: nginx.renderer.host(redirected("http://c.example"))}, "v")
     assert ask(nginx.port, HOST).headers["location"] == "http://c.example/"
 
 
@@ -161,7 +161,7 @@ def test_a_websocket_outlives_changes(nginx, backend: Make) -> None:
         with opened(nginx.port, HOST, "/ws") as link:
             for n in range(4):
                 other = view("b.example", one.port, one.port + n)
-                nginx.control.apply({nginx.renderer.file_of("b.example"): nginx.renderer.host(other)}, "v")
+                nginx.control.apply_snapshot({nginx.renderer.file_of("b.example"): nginx.renderer.host(other)}, "v")
                 link.send(str(n))
                 assert link.recv(timeout=5) == str(n)
             nginx.control.tend()
@@ -174,7 +174,7 @@ def test_a_websocket_that_is_asked_for_on_a_connection_of_an_old_worker(nginx, b
         nginx.control.start(files_for(nginx.renderer, policy(port, websockets=("/ws",))))
         silent = socket.create_connection(("127.0.0.1", nginx.port))
         other = view("b.example", one.port)
-        nginx.control.apply({nginx.renderer.file_of("b.example"): nginx.renderer.host(other)}, "v")
+        nginx.control.apply_snapshot({nginx.renderer.file_of("b.example"): nginx.renderer.host(other)}, "v")
         with connect(f"ws://{HOST}/ws", sock=silent, open_timeout=5) as link:
             link.send("through")
             assert link.recv(timeout=5) == "through"

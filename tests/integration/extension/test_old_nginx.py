@@ -75,7 +75,7 @@ def test_reloads_under_load_lose_nothing_on_new_connections(nginx, backend: Make
         thread.start()
     for n in range(10):
         host = view("a.example", pair[n % 2].port)
-        nginx.control.apply({nginx.renderer.file_of("a.example"): nginx.renderer.host(host)}, str(n))
+        nginx.control.apply_snapshot({nginx.renderer.file_of("a.example"): nginx.renderer.host(host)}, str(n))
         time.sleep(0.1)
     stop.set()
     for thread in threads:
@@ -91,7 +91,7 @@ def test_nothing_that_was_left_out_gets_a_request_on_an_idle_connection(nginx, b
     idle = [Idle(nginx.port) for _ in range(8)]
     assert {link.request("a.example") for link in idle} == {"old GET / 0"}
     host = view("a.example", new.port)
-    nginx.control.apply({nginx.renderer.file_of("a.example"): nginx.renderer.host(host)}, "v")
+    nginx.control.apply_snapshot({nginx.renderer.file_of("a.example"): nginx.renderer.host(host)}, "v")
     count = len(old.seen)
     assert {link.request("a.example") for link in idle} <= {"", "new GET / 0"}
     assert len(old.seen) == count

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from interlock.errors import ConfigRejected, ProxyUnavailable
+from interlock.errors import ConfigRejected, NotInPlace, ProxyUnavailable
 from interlock.runtime.logging import get_logger
 from interlock.runtime.parts import Part
 from interlock.runtime.process import Identity, Process
@@ -30,7 +30,7 @@ from interlock_extension.nginx.refusal import Refusal
 from interlock_extension.nginx.render import GENERATION, HANDOVER_SOCKET, MAIN, STATUS_SOCKET, WORKPLACE, NginxRenderer
 from interlock_extension.nginx.retired import Retired
 from interlock_extension.nginx.status import ask
-from interlock_extension.port import Proof, Started
+from interlock_extension.port import Change, Kind, Proof, Started
 
 APPLY_TIMEOUT = 60.0
 """Seconds that nginx may take to load; 10,000 server blocks take about five."""
@@ -209,14 +209,23 @@ class NginxControl:
 
     # Applying
 
-    def apply(self, changes: Mapping[str, bytes | None], note: str) -> Proof:
-        """See `Control.apply`. The culprit of a `ConfigRejected` is a file name."""
+    @property
+    def in_place(self) -> frozenset[Kind]:
+        """See `Control.in_place`: nginx reads whatever changes from its files."""
+        return frozenset()
+
+    def apply_delta(self, change: Change, note: str) -> Proof:  # noqa: ARG002  # the port's signature
+        """See `Control.apply_delta`. Raises `NotInPlace`, always."""
+        raise NotInPlace("nginx takes no change without a reload", what="nginx")
+
+    def apply_snapshot(self, files: Mapping[str, bytes | None], note: str) -> Proof:
+        """See `Control.apply_snapshot`. The culprit of a `ConfigRejected` is a file name."""
         began = self._clock()
         master = self._master
         if master is None or not master.alive():
             raise ProxyUnavailable("nginx does not run")
         before = {name: self._place.content.get(name) for name in _OF_GENERATION}
-        undo = self._place.write(changes)
+        undo = self._place.write(files)
         mark = self._complaints.mark()
         generation = self._coming = self._write_generation(note)
         # Whatever is there and does not leave, also one that was started just now and has no title of its own yet: it
@@ -308,6 +317,11 @@ class NginxControl:
             return self._clock()
         self._log.error("old workers cannot be told to hand requests over; they end by themselves", error=wrong)
         return effective_at + self._grace
+
+    def probe(self) -> bool | None:
+        """See `Control.probe`."""
+        said = ask(self._place.folder, _VERSION_PATH)
+        return None if said is None else said.startswith(f"{self._generation} ")
 
     # Checking aside
 
