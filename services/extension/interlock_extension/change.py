@@ -209,7 +209,7 @@ class Drafting:
         for file, host in changed.items():
             data = draft.files[file]
             try:
-                control.check({file: data} if data else {})
+                control.check({host: data} if data else {})
             except ConfigRejected as refusal:
                 found[host] = Blame(reason=str(refusal), exact=refusal.culprit == file)
             except ProxyUnavailable:

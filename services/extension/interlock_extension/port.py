@@ -131,8 +131,12 @@ class Control(Protocol):
         False is the work of somebody else, such as a reload by hand; the worker then applies a snapshot.
         """
 
-    def check(self, files: Mapping[str, bytes]) -> None:
-        """Have the proxy read files aside, to find which is at fault. Raises `ConfigRejected`."""
+    def check(self, hosts: Mapping[str, bytes]) -> None:
+        """Have the proxy read the files of these hosts aside, by the hosts' names, to find which is at fault.
+
+        No host: only what is nobody's own. Raises `ConfigRejected`, with the file as culprit where the proxy names it,
+        and `ProxyUnavailable` where it cannot be asked.
+        """
 
     def alive(self) -> bool:
         """Whether the proxy runs."""

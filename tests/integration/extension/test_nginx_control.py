@@ -195,15 +195,34 @@ def test_many_endpoints_find_room(nginx, backend: Make) -> None:
         assert ask(nginx.port, "a.example").status == 200
 
 
+def contents(nginx, *views) -> dict[str, bytes]:
+    """As a check aside takes them: by host."""
+    return {v.host.host: nginx.renderer.host(v) for v in views}
+
+
 @both
 def test_checking_aside_names_the_file_and_touches_nothing(nginx, backend: Make) -> None:
     one = backend("one")
     nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
-    nginx.control.check(host_file(nginx, view("b.example", one.port), view("_", one.port)))
+    nginx.control.check(contents(nginx, view("b.example", one.port), view("_", one.port)))
+    nginx.control.check({})
     with pytest.raises(ConfigRejected) as refused:
-        nginx.control.check({"hosts/x.conf": b"upstream x { }"})
+        nginx.control.check({"x": b"upstream x { }"})
     assert refused.value.culprit == "hosts/x.conf"
     assert ask(nginx.port, "a.example").status == 200
+
+
+def test_a_host_that_nginx_takes_is_taken_aside_whatever_it_is_called(nginx, backend: Make) -> None:
+    one = backend("one")
+    nginx.control.start(files_for(nginx.renderer, view("a.example", one.port)))
+    long = ".".join(["x" * 53] * 4)
+    both_views = view(long, one.port), view("default_server", one.port)
+    nginx.control.check(contents(nginx, *both_views))
+    nginx.control.apply_snapshot(files_for(nginx.renderer, *both_views), "v")
+    assert {status_of(nginx.port, name) for name in (long, "default_server")} == {200}
+    # Nor is a host of that name taken for the default one, in whose place the main file has none.
+    with pytest.raises(ConfigRejected, match="duplicate default server"):
+        nginx.control.check({"default_server": b"server { listen 127.0.0.1:%d default_server; }" % nginx.port})
 
 
 @both

@@ -23,10 +23,10 @@ class Aside:
     def __init__(self, *refused: str, culprit: str | None = None) -> None:
         self.refused, self.culprit = refused, culprit
 
-    def check(self, files: Mapping[str, bytes]) -> None:
-        for file in files:
-            if file in self.refused:
-                raise ConfigRejected(f"{file} refused", culprit=self.culprit or file)
+    def check(self, hosts: Mapping[str, bytes]) -> None:
+        for name in map(file, hosts):
+            if name in self.refused:
+                raise ConfigRejected(f"{name} refused", culprit=self.culprit or name)
 
 
 def blamed(hosts: tuple[str, ...], error: ConfigRejected, aside: Aside) -> dict[str, bool]:

@@ -71,8 +71,8 @@ class NginxExtension:
         workers = int(config.worker_processes)
         check_logs(config, settings.folder, places)
         control = NginxControl(part, settings.folder, renderer, workers=workers, grace=grace, bounds=bounds)
-        try_raw_lines(config, facts, control, places)
-        try_template(config, facts, control, template)
+        try_raw_lines(config, facts, control.aside, places)
+        try_template(config, facts, control.aside, template)
         announce_pid(config, settings.folder, places)
         return renderer, control
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from interlock.runtime.logging import get_logger
 from interlock.runtime.parts import Part
 from interlock.runtime.process import Identity, Process
 from interlock_extension.nginx import processes
+from interlock_extension.nginx.aside import Aside
 from interlock_extension.nginx.complaints import Complaints
 from interlock_extension.nginx.generations import Bounds
 from interlock_extension.nginx.markers import Markers
@@ -51,7 +51,8 @@ _VERSION_PATH = "/interlock/version"
 class NginxControl:
     """One nginx in one folder. See `interlock_extension.port.Control`.
 
-    `grace`: seconds that an old worker keeps idle connections at most (`keepalive_min_timeout`).
+    `grace`: seconds that an old worker keeps idle connections at most (`keepalive_min_timeout`). `aside`: where nginx
+    reads what it is not to run.
     """
 
     def __init__(
@@ -67,9 +68,9 @@ class NginxControl:
     ) -> None:
         self._part = part
         self._place = Place(folder)
-        self._aside = self._place.folder / "check"
         self._complaints = Complaints(part, self._place.folder)
         self._renderer = renderer
+        self.aside = Aside(self._place.folder / "check", self._complaints, renderer)
         self._markers = Markers(self._place.folder)
         self._workers = workers
         self._grace = grace
@@ -323,29 +324,9 @@ class NginxControl:
         said = ask(self._place.folder, _VERSION_PATH)
         return None if said is None else said.startswith(f"{self._generation} ")
 
-    # Checking aside
-
-    def check(self, files: Mapping[str, bytes]) -> None:
-        """Have nginx read these host files alone, aside. Raises `ConfigRejected` with the file as culprit."""
-        refusal = self.refused(files)
-        if refusal is not None:
-            self._complaints.reject(refusal, self._aside)
-
-    def refused(self, files: Mapping[str, bytes], renderer: NginxRenderer | None = None) -> Refusal | None:
-        """What nginx says against these host files alone, aside; `renderer`: who writes the others, if not ours.
-
-        Raises `ProxyUnavailable` where it cannot be asked.
-        """
-        renderer, aside = renderer or self._renderer, self._aside
-        shutil.rmtree(aside, ignore_errors=True)
-        for name in ("hosts", "tmp"):
-            (aside / name).mkdir(parents=True)
-        longest = max((len(name) for name in files), default=0)
-        default = any(b"default_server" in data for data in files.values())
-        shared = renderer.scratch(len(files), longest, default=default)
-        for name, data in {**shared, **renderer.generation(str(aside), "check"), **files}.items():
-            (aside / name).write_bytes(data)
-        return self._complaints.test(aside)
+    def check(self, hosts: Mapping[str, bytes]) -> None:
+        """See `Control.check`."""
+        self.aside.check(hosts)
 
     # Tending and ending
 

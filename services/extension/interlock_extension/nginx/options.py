@@ -16,8 +16,8 @@ from interlock.errors import ConfigError, ConfigRejected, ProxyUnavailable
 from interlock.runtime.logging import get_logger
 from interlock.runtime.parts import Part
 from interlock_extension.nginx import limits
+from interlock_extension.nginx.aside import Aside
 from interlock_extension.nginx.config import NginxConfig
-from interlock_extension.nginx.control import NginxControl
 from interlock_extension.nginx.custom import Template
 from interlock_extension.nginx.pidlink import link_pid
 from interlock_extension.nginx.raw import blame, complaint, raw_lines, without_raw_lines
@@ -69,15 +69,15 @@ def modules_for(config: NginxConfig, part: Part, places: Places) -> tuple[str, .
     )
 
 
-def try_raw_lines(config: NginxConfig, facts: Facts, control: NginxControl, places: Places) -> None:
+def try_raw_lines(config: NginxConfig, facts: Facts, aside: Aside, places: Places) -> None:
     """Have nginx read raw lines aside. Raises `ConfigError` that names the line which it refuses."""
     given = raw_lines(config)
     if not given:
         return
     try:
-        refusal = control.refused({})
+        refusal = aside.refused({})
         # What nginx refuses without them too is not their fault: the worker tells it, and adopts what runs.
-        if refusal is None or control.refused({}, NginxRenderer(without_raw_lines(config), facts)) is not None:
+        if refusal is None or aside.refused({}, NginxRenderer(without_raw_lines(config), facts)) is not None:
             return
     except ProxyUnavailable as error:
         get_logger(service="extension", proxy="nginx").warning(f"raw lines could not be tried: {error}")
@@ -89,19 +89,19 @@ def try_raw_lines(config: NginxConfig, facts: Facts, control: NginxControl, plac
     raise ConfigError(f"{places[culprit.key]}{item} = {culprit.text!r}: nginx refuses: {complaint(refusal)}")
 
 
-def try_template(config: NginxConfig, facts: Facts, control: NginxControl, template: Template | None) -> None:
+def try_template(config: NginxConfig, facts: Facts, aside: Aside, template: Template | None) -> None:
     """Have nginx read aside what a user's template makes of a host of every kind. Raises `ConfigError`."""
     if template is None:
         return
     mine, plain = NginxRenderer(config, facts, template), NginxRenderer(config, facts)
     try:
         mine.shared(1, 1, default=False)
-        refusal = control.refused({mine.file_of(view.host.host): mine.host(view) for view in SAMPLES}, mine)
+        refusal = aside.refused({view.host.host: mine.host(view) for view in SAMPLES}, mine)
         if refusal is None:
             return
-        plainly = {plain.file_of(view.host.host): plain.host(view) for view in SAMPLES}
+        plainly = {view.host.host: plain.host(view) for view in SAMPLES}
         # What nginx refuses without it too is not its fault.
-        if control.refused(plainly, plain) is not None:
+        if aside.refused(plainly, plain) is not None:
             return
     except ConfigRejected as error:
         raise ConfigError(f"{error}; correct the template (docs/templates.md)") from error
