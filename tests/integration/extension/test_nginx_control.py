@@ -225,6 +225,16 @@ def test_a_host_that_nginx_takes_is_taken_aside_whatever_it_is_called(nginx, bac
         nginx.control.check({"default_server": b"server { listen 127.0.0.1:%d default_server; }" % nginx.port})
 
 
+def test_a_disk_that_takes_nothing_aside_is_said_as_such(nginx, backend: Make) -> None:
+    """An error of another kind would end the worker."""
+    nginx.control.start(files_for(nginx.renderer, view("a.example", backend("one").port)))
+    (nginx.folder / "check").symlink_to("/dev/full")
+    with pytest.raises(ProxyUnavailable, match="nothing can be read aside"):
+        nginx.control.check({})
+    (nginx.folder / "check").unlink()
+    nginx.control.check({})
+
+
 @both
 def test_a_refused_start_names_the_file(nginx) -> None:
     files = files_for(nginx.renderer, view("a.example", 1))

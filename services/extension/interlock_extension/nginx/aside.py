@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from interlock.errors import ProxyUnavailable
 from interlock.model.routing import DEFAULT_HOST
 from interlock_extension.nginx.complaints import Complaints
 from interlock_extension.nginx.refusal import Refusal
@@ -31,12 +32,20 @@ class Aside:
 
         Raises `ProxyUnavailable` where it cannot be asked.
         """
-        renderer, aside = renderer or self._renderer, self._folder
-        shutil.rmtree(aside, ignore_errors=True)
-        for name in ("hosts", "tmp"):
-            (aside / name).mkdir(parents=True)
+        renderer = renderer or self._renderer
         shared = renderer.scratch(len(hosts), max(map(len, hosts), default=0), default=DEFAULT_HOST in hosts)
         files = {renderer.file_of(host): data for host, data in hosts.items()}
-        for name, data in {**shared, **renderer.generation(str(aside), "check"), **files}.items():
-            (aside / name).write_bytes(data)
-        return self._complaints.test(aside)
+        self._lay_out({**shared, **renderer.generation(str(self._folder), "check"), **files})
+        return self._complaints.test(self._folder)
+
+    def _lay_out(self, files: Mapping[str, bytes]) -> None:
+        try:
+            # What would stay there would be read too.
+            if self._folder.exists():
+                shutil.rmtree(self._folder)
+            for name in ("hosts", "tmp"):
+                (self._folder / name).mkdir(parents=True, exist_ok=True)
+            for name, data in files.items():
+                (self._folder / name).write_bytes(data)
+        except OSError as error:
+            raise ProxyUnavailable(f"nothing can be read aside in {self._folder}: {error}") from error
