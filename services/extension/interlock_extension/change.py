@@ -55,6 +55,7 @@ class Drafting:
         self._host_of: dict[str, str] = {}
         self._longest = 0
         self._stale: set[str] = set()
+        self._doubted: set[str] = set()
         self._refused: dict[str, dict[bytes, Blame]] = {}
         self._untried: dict[str, None] = {}
         self.upstreams = 0
@@ -77,6 +78,7 @@ class Drafting:
     def installed(self, content: Mapping[str, bytes]) -> set[str]:
         """What the proxy's folder really holds; the hosts of which it holds something else than what was last good."""
         before, self._content = self._content, dict(content)
+        self._doubted.clear()
         known = self._shared({}).keys()
         self._stale = {file for file in content if file not in self._host_of and file not in known}
         return {host for file, host in self._host_of.items() if before.get(file) != content.get(file)}
@@ -100,13 +102,13 @@ class Drafting:
             view, data = self._render(host)
             views[host] = view
             file = self._renderer.file_of(host)
-            if data != self._content.get(file):
+            if self._differs(file, data):
                 files[file] = data
         served = self._desired.served
         changes = {host: (served.get(host), view) for host, view in views.items()}
         files.update(dict.fromkeys(self._stale - files.keys()))
         shared = self._shared(changes)
-        structure = {name: data for name, data in shared.items() if self._content.get(name) != data}
+        structure = {name: data for name, data in shared.items() if self._differs(name, data)}
         files.update(structure)
         found = rollout.classify(changes, structure=bool(structure), in_place=self._in_place)
         if self._distrusted:
@@ -115,7 +117,12 @@ class Drafting:
             found = Rollout(action="unchanged")
         elif found.action == "unchanged":
             found = Rollout(action="reload", reason="files differ from what was last proven", because="drift")
+        elif found.action == "update" and self._doubted:
+            found = Rollout(action="reload", reason=found.reason, because="drift")
         return Draft(views=views, changes=changes, files=files, rollout=found, rendered=len(views))
+
+    def _differs(self, file: str, data: bytes | None) -> bool:
+        return file in self._doubted or data != self._content.get(file)
 
     def _render(self, host: str) -> tuple[HostView | None, bytes | None]:
         # As wanted, then as held, then only less what is gone: the first that the proxy has not refused yet.
@@ -154,9 +161,17 @@ class Drafting:
         """The proxy does not run what it was given: the next draft is a reload, whatever differs."""
         self._distrusted = True
 
+    def doubt(self, draft: Draft) -> None:
+        """The draft was not proven, and may be in effect all the same: its files are written again, whatever is next.
+
+        Its hosts are to be drafted again.
+        """
+        self._doubted |= draft.files.keys()
+
     def accept(self, draft: Draft) -> None:
         """The draft has been proven."""
         self._distrusted = False
+        self._doubted -= draft.files.keys()
         for file, data in draft.files.items():
             if data is None:
                 self._content.pop(file, None)

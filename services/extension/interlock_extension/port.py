@@ -121,8 +121,8 @@ class Control(Protocol):
     def apply_snapshot(self, files: Mapping[str, bytes | None], note: str) -> Proof:
         """Have the proxy read all of its files anew, these being changed (None: gone), and prove it.
 
-        Raises `ConfigRejected` (what ran before still runs, its files are back) and `ProxyUnavailable` (not proven;
-        the files stay, for the next start).
+        Raises `ConfigRejected` (nothing of it runs; the files are those that were proven last) and `ProxyUnavailable`
+        (not proven; the files stay, for the next start).
         """
 
     def probe(self) -> bool | None:

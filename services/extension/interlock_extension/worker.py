@@ -352,6 +352,7 @@ class Worker:
             self._isolate(draft, error)
             self._again(dirty, trail)
         except ProxyUnavailable as error:
+            self._drafting.doubt(draft)
             self._log.error("not proven", error=str(error))
             self._report.say("rejected", f"not in effect: {error}")
             self._running = self._control.alive()

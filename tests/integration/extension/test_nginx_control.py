@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -155,6 +156,45 @@ def test_a_refused_file_is_named_and_what_ran_before_runs_on(nginx, backend: Mak
     assert ask(nginx.port, "b.example").status == 200
     nginx.control.apply_snapshot(good, "good")
     assert ask(nginx.port, "c.example").status == 200
+
+
+def refuse_writing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A disk that is full as soon as this file is written."""
+    write = Path.write_bytes
+
+    def full(self: Path, data: bytes) -> int:
+        if self.name == f".{name}.new":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+
+
+def test_a_refusal_after_an_attempt_that_was_not_proven_puts_back_what_was(
+    nginx, backend: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a bad file of the first attempt stays, and each later change of anybody is refused for it."""
+    one = backend("one")
+    files = files_for(nginx.renderer, view("a.example", one.port), view("b.example", one.port))
+    nginx.control.start(files)
+    bad = {nginx.renderer.file_of("b.example"): b"server { bogus; }\n"}
+    with monkeypatch.context() as patch:
+        refuse_writing(patch, "c.example.conf")
+        with pytest.raises(ProxyUnavailable, match="No space left"):
+            nginx.control.apply_snapshot({**bad, **host_file(nginx, view("c.example", one.port))}, "full")
+    with pytest.raises(ConfigRejected):
+        nginx.control.apply_snapshot(bad, "again")
+    assert nginx.control.installed() == files
+    assert {name: (nginx.folder / name).read_bytes() for name in files} == files
+    nginx.control.apply_snapshot(host_file(nginx, view("a.example", one.port, 1000)), "a neighbour's")
+
+
+def test_a_refused_generation_is_not_one_that_may_answer(nginx, backend: Make) -> None:
+    nginx.control.start(files_for(nginx.renderer, view("a.example", backend("one").port)))
+    before = nginx.control.witness()
+    with pytest.raises(ConfigRejected):
+        nginx.control.apply_snapshot({"hosts/x.conf": b"bogus;"}, "bad")
+    assert nginx.control.witness() == before
 
 
 def full_zone() -> bytes:

@@ -44,6 +44,7 @@ _ORPHAN_TIMEOUT = 1.0
 _ANSWER_TIMEOUT = 5.0
 _WRITTEN_TIMEOUT = 0.5
 _QUIT_TIMEOUT = 3.0
+_MOST_COMING = 8
 _OF_GENERATION = (GENERATION, WORKPLACE)
 _VERSION_PATH = "/interlock/version"
 
@@ -82,7 +83,7 @@ class NginxControl:
         self._listeners: set[int] = set()
         self._known: list[int] = []
         self._generation = ""
-        self._coming = ""
+        self._coming: list[str] = []
         self._totals = {"reloads": 0.0, "starts": 0.0}
 
     @property
@@ -100,7 +101,7 @@ class NginxControl:
 
     def witness(self) -> tuple[str, tuple[str, ...]] | None:
         """See `Control.witness`."""
-        may_run = tuple(filter(None, (self._generation, self._coming)))
+        may_run = tuple(filter(None, (self._generation, *self._coming)))
         return (str(self._place.folder / STATUS_SOCKET), may_run) if self._master else None
 
     # Starting
@@ -181,11 +182,13 @@ class NginxControl:
         if identity is None:
             raise ProxyUnavailable("nginx ended right after its start; see its error log")
         self._process = process
+        self._place.proven()
         self._settle(identity, generation)
 
     def _settle(self, master: Identity, generation: str) -> None:
         self._master = master
         self._generation = generation
+        self._coming.clear()
         self._listeners = processes.listeners_of(master.pid)
         self._known = processes.children(master.pid)
         self._retired.forget()
@@ -225,22 +228,25 @@ class NginxControl:
         master = self._master
         if master is None or not master.alive():
             raise ProxyUnavailable("nginx does not run")
-        before = {name: self._place.content.get(name) for name in _OF_GENERATION}
-        undo = self._place.write(files)
+        self._place.write(files)
         mark = self._complaints.mark()
-        generation = self._coming = self._write_generation(note)
+        generation = self._write_generation(note)
+        self._coming = [*self._coming, generation][-_MOST_COMING:]
         # Whatever is there and does not leave, also one that was started just now and has no title of its own yet: it
         # would be taken for a new one.
         old = [pid for pid in processes.children(master.pid) if processes.title(pid) not in {"", processes.LEAVING}]
         try:
             ready_at = self._reload(master, old, mark)
         except ConfigRejected:
-            self._place.write({**undo, **before})
+            self._coming.remove(generation)
             self._markers.withdraw(generation)
+            self._place.restore()
             raise
         self._retire(old)
         self._generation = generation
         effective_at = self._prove(master, generation, old)
+        self._place.proven()
+        self._coming.clear()
         let_go_at = self._let_go(generation, effective_at)
         self._known = processes.children(master.pid)
         self._totals["reloads"] += 1

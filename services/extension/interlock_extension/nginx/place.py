@@ -20,9 +20,11 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self.content: dict[str, bytes] = {}
+        self._undo: dict[str, bytes | None] = {}
 
     def open(self) -> None:
         """Make the folders and read what is installed. Raises `ProxyUnavailable`."""
+        self._undo.clear()
         try:
             for name in ("", *FOLDERS):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -36,19 +38,33 @@ class Place:
         except OSError as error:
             raise ProxyUnavailable(f"the folder {self.folder} cannot be used: {error}; choose another") from error
 
-    def write(self, changes: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
-        """Install changed files, each at once (None: remove it); what undoes it. Raises `ProxyUnavailable`.
+    def write(self, changes: Mapping[str, bytes | None]) -> None:
+        """Install changed files, each at once (None: remove it). Raises `ProxyUnavailable`.
 
         They are not synced to the disk: after the machine has failed, nginx starts with what is rendered anew.
         """
-        undo: dict[str, bytes | None] = {}
+        for name, data in changes.items():
+            self._undo.setdefault(name, self.content.get(name))
+            self._install(name, data)
+
+    def proven(self) -> None:
+        """What is there runs: `restore` goes back to no earlier state."""
+        self._undo.clear()
+
+    def restore(self) -> None:
+        """Back to the files that were proven last, however many writes ago. Raises `ProxyUnavailable`.
+
+        What could not be put back is put back the next time.
+        """
+        for name, data in list(self._undo.items()):
+            self._install(name, data)
+            del self._undo[name]
+
+    def _install(self, name: str, data: bytes | None) -> None:
         try:
-            for name, data in changes.items():
-                undo[name] = self.content.get(name)
-                self._put(name, data)
+            self._put(name, data)
         except OSError as error:
             raise ProxyUnavailable(f"{self.folder / name} cannot be written: {error}") from error
-        return undo
 
     def _put(self, name: str, data: bytes | None) -> None:
         target = self.folder / name
