@@ -52,6 +52,9 @@ class WorkerLab:
         self.lifecycle: Lifecycle | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.dns = "off"
+        self.more_options: dict[str, object] = {}
+        """Of nginx, for a worker in this process."""
+        self.template = ""
         self._changes = 0
 
     # The plan
@@ -77,10 +80,12 @@ class WorkerLab:
             binary=self.binary,
             proxy_id="p1",
             dns=self.dns,
+            template=self.template,
             proxy_options={
                 "AccessLogPath": "off",
                 "ErrorLogPath": str(self.folder / "error.log"),
                 "WorkerProcesses": 2,
+                **self.more_options,
             },
         )
 

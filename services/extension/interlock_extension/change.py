@@ -1,4 +1,4 @@
-"""From touched hosts to changed files: what an apply consists of. No I/O but for asking the proxy who is at fault.
+"""From touched hosts to changed files: what an apply consists of. Pure.
 
 Rendering costs what was touched; a host whose bytes stay the same is not written.
 """
@@ -6,27 +6,20 @@ Rendering costs what was touched; a host whose bytes stay the same is not writte
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from hashlib import blake2s
 from itertools import islice
 
 import msgspec
 
-from interlock.errors import ConfigRejected, ProxyUnavailable
+from interlock.errors import ConfigRejected
 from interlock.model.outcome import MOST_UNTRIED
 from interlock.model.routing import DEFAULT_HOST
 from interlock_extension import rollout
+from interlock_extension.blame import Blame, Refusals
 from interlock_extension.desired import Desired
-from interlock_extension.port import Control, HostView, Kind, Renderer
+from interlock_extension.port import HostView, Kind, Renderer
 from interlock_extension.rollout import Rollout
 
-_MOST_REMEMBERED = 16
-
-
-class Blame(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a host's file is taken for refused. `exact`: whether the proxy named that file, or it is only a guess."""
-
-    reason: str
-    exact: bool
+_FEW = 3
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +49,8 @@ class Drafting:
         self._longest = 0
         self._stale: set[str] = set()
         self._doubted: set[str] = set()
-        self._refused: dict[str, dict[bytes, Blame]] = {}
+        self._refusals = Refusals()
+        self._overdue: set[str] = set()
         self._untried: dict[str, None] = {}
         self.upstreams = 0
 
@@ -135,7 +129,7 @@ class Drafting:
             except ConfigRejected as error:
                 self._desired.refuse(host, str(error), view.host)
                 continue
-            blame = self._refused.get(host, {}).get(_digest(data))
+            blame = self._refusals.of(host, data)
             if blame is None:
                 return view, data
             self._desired.refuse(host, blame.reason, view.host if blame.exact else None)
@@ -186,10 +180,15 @@ class Drafting:
             else:
                 self._desired.served[host] = view
             self._note_untried(host, view)
+            if view is not None and self._desired.lets_down(view):
+                self._overdue.add(host)
+            else:
+                self._overdue.discard(host)
             if host not in self._desired.hosts:
-                self._refused.pop(host, None)
+                self._refusals.forget(host)
             elif view is not None and view == self._desired.wanted(host):
                 self._desired.refused.pop(host, None)
+                self._refusals.acquit(host)
 
     @property
     def untried(self) -> tuple[str, ...]:
@@ -203,36 +202,24 @@ class Drafting:
         if policy is not None and not (view and view.host == policy and view.whole):
             self._untried[host] = None
 
-    def refuse(self, draft: Draft, host: str, blame: Blame) -> bool:
-        """The proxy refused this host's draft, which is not tried again; False when it had been refused before."""
-        known = self._refused.setdefault(host, {})
-        refused = _digest(draft.files.get(self._renderer.file_of(host)) or b"")
-        new = refused not in known
-        known[refused] = blame
-        if len(known) > _MOST_REMEMBERED:
-            del known[next(iter(known))]
+    def suspects(self, draft: Draft) -> dict[str, bytes]:
+        """The hosts that may be at fault for a refusal of this draft, with what each would have been."""
+        return {self._host_of[file]: data for file, data in draft.files.items() if data and file in self._host_of}
+
+    def refuse(self, draft: Draft, host: str, blame: Blame, now: float) -> bool:
+        """The proxy refused this host's draft, which is not tried for as long as that is believed; False if known."""
         view = draft.views[host]
         self._desired.refuse(host, blame.reason, view.host if view and blame.exact else None)
-        return new
+        return self._refusals.remember(host, draft.files.get(self._renderer.file_of(host)) or b"", blame, now)
 
-    def culprits(self, draft: Draft, error: ConfigRejected, control: Control) -> dict[str, Blame]:
-        """The hosts at fault and why: who the proxy named, now or aside; else, as a guess, all that may be."""
-        changed = {file: self._host_of[file] for file, data in draft.files.items() if data and file in self._host_of}
-        if error.culprit in changed:
-            return {changed[error.culprit]: Blame(reason=str(error), exact=True)}
-        found: dict[str, Blame] = {}
-        for file, host in changed.items():
-            data = draft.files[file]
-            try:
-                control.check({host: data} if data else {})
-            except ConfigRejected as refusal:
-                found[host] = Blame(reason=str(refusal), exact=refusal.culprit == file)
-            except ProxyUnavailable:
-                # It cannot be asked now; the next attempt will tell.
-                return {}
-        named = {host: blame for host, blame in found.items() if blame.exact}
-        return named or found or {host: Blame(reason=str(error), exact=False) for host in changed.values()}
+    def acquit(self, now: float) -> set[str]:
+        """The hosts that a guess has held back for long enough: they are to be tried again."""
+        found = self._refusals.expired(now)
+        for host in found:
+            self._desired.pardon(host)
+        return found
 
-
-def _digest(data: bytes) -> bytes:
-    return blake2s(data, digest_size=16).digest()
+    @property
+    def overdue(self) -> tuple[str, ...]:
+        """Hosts that the proxy still sends to an endpoint which is to get nothing; some of them, sorted."""
+        return tuple(sorted(self._overdue)[:_FEW])

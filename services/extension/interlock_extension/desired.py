@@ -248,6 +248,16 @@ class Desired:
             exact = policy == guilty or (before is not None and before.policy == policy and before.exact)
             self.refused[host] = Refused(policy=policy, reason=reason, exact=exact)
 
+    def pardon(self, host: str) -> None:
+        """Whom only a guess refused may be tried again."""
+        refused = self.refused.get(host)
+        if refused is not None and not refused.exact:
+            del self.refused[host]
+
+    def lets_down(self, view: HostView) -> bool:
+        """Whether it sends to an endpoint that left the plan or is denied: its address may be another's by now."""
+        return any(key not in self._places or key in self.denied for key in _keys(view))
+
     def draining(self, hosts: Iterable[str]) -> Iterator[Endpoint]:
         """The endpoints of these hosts that drain."""
         for host in hosts:

@@ -31,7 +31,9 @@ from interlock_extension.desired import Desired
 from interlock_extension.drains import Ledger
 from interlock_extension.herald import Herald
 from interlock_extension.intake import Change, Intake, Lost, News, Watched
+from interlock_extension.isolation import Isolation
 from interlock_extension.meters import Meters
+from interlock_extension.pace import Pace
 from interlock_extension.patience import FIRST_RESULTS, FIRST_RESULTS_OF_ALL, Patience
 from interlock_extension.port import Control, HostView, Renderer
 from interlock_extension.report import Report
@@ -39,10 +41,6 @@ from interlock_extension.silence import Silence
 
 _TICK = 0.05
 _TEND = 1.0
-_LONGEST_PAUSE = 2.0
-_FIRST_PAUSE = 0.1
-_REFUSALS_AT_ONCE = 8
-"""How many refusals in a row, each of something new, are followed by the next attempt without a pause."""
 
 
 class Probed(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +92,7 @@ class Worker:
         self._desired = Desired()
         self._intake = Intake(self._desired)
         self._drafting = Drafting(self._desired, renderer, control.in_place)
+        self._isolation = Isolation(self._drafting, renderer, control, meters)
         self._desk = Desk(self._desired, confirmer)
         self._silence = Silence(self._desired)
         self._report = Report(
@@ -112,11 +111,10 @@ class Worker:
         self._came_with: dict[Key, Trail] = {}
         self._patience = Patience()
         self._suspect: set[str] = set()
-        self._refusals = 0
         self._running = False
         self._known_plan = False
-        self._pause = _FIRST_PAUSE
-        self._try_again_at = 0.0
+        self._pace = Pace()
+        self._effective: Version | None = None
         self._tend_at = 0.0
         self.alive_at = time.monotonic()
         self._log = get_logger(service="extension")
@@ -161,6 +159,7 @@ class Worker:
         hosts = {host: view.host for host, view in kept.views.items()}
         upstreams = {u.name: u for view in kept.views.values() for u in view.upstreams}
         self._intake.restore(hosts, upstreams, kept.version)
+        self._effective = kept.version
         if kept.version is not None:
             self._intake.lose(time.time(), "the plan has not been read yet")
         views = self._confirmed(kept.views)
@@ -184,12 +183,12 @@ class Worker:
             self._running = False
             self._meters.restarts.inc()
             self._log.error("the proxy died; it is started again")
-        if not self._running and now >= self._try_again_at:
+        if not self._running and now >= self._pace.again_at:
             self._start_proxy(now)
         if self._running and now >= self._tend_at:
             self._tend_at = now + _TEND
             self._keep()
-            self._dirty |= self._silence.due(now)
+            self._dirty |= self._silence.due(now) | self._drafting.acquit(now)
             self._report.gauges = self._control.tend()
             self._look_for_drift()
             self._report.look_for_unreachable()
@@ -211,7 +210,8 @@ class Worker:
         except InterlockError as error:
             self._wait_and_say(now, error)
             return
-        self._running, self._pause = True, _FIRST_PAUSE
+        self._running = True
+        self._pace.started()
         # Only with the plan: what runs may be newer than last good.
         self._suspect |= self._drafting.installed(self._control.installed())
         self._log.info("the proxy runs", how=how, hosts=len(self._desired.served), version=str(self._intake.version))
@@ -225,13 +225,9 @@ class Worker:
             self._moved = True
 
     def _wait_and_say(self, now: float, error: InterlockError) -> None:
-        self._back_off(now)
+        self._pace.failed(now)
         self._log.error("the proxy does not run", error=str(error))
         self._report.say("starting", str(error))
-
-    def _back_off(self, now: float) -> None:
-        self._try_again_at = now + self._pause
-        self._pause = min(_LONGEST_PAUSE, self._pause * 2)
 
     # News
 
@@ -333,7 +329,7 @@ class Worker:
         """The monotonic time from which there is something to apply; infinite while there is nothing."""
         if not self._dirty and not self._moved:
             return math.inf
-        return max(self._try_again_at, self._patience.until)
+        return max(self._pace.again_at, self._patience.until)
 
     # Acting
 
@@ -349,7 +345,10 @@ class Worker:
         try:
             applied = bring(self._control, draft, _note(version))
         except ConfigRejected as error:
-            self._isolate(draft, error)
+            isolated = self._isolation.refused(draft, error)
+            self._pace.refused(time.monotonic(), isolated=isolated)
+            if not isolated:
+                self._report.say("rejected", str(error))
             self._again(dirty, trail)
         except ProxyUnavailable as error:
             self._drafting.doubt(draft)
@@ -357,7 +356,7 @@ class Worker:
             self._report.say("rejected", f"not in effect: {error}")
             self._running = self._control.alive()
             if self._running:
-                self._back_off(time.monotonic())
+                self._pace.failed(time.monotonic())
             self._again(dirty, trail)
         else:
             self._settle(draft, applied, version, trail)
@@ -367,29 +366,14 @@ class Worker:
         self._trail = trail.merge(self._trail) if self._trail else trail
         self._moved = True
 
-    def _isolate(self, draft: Draft, error: ConfigRejected) -> None:
-        """Find whom the proxy refused, so that the rest can proceed with the next attempt."""
-        culprits = self._drafting.culprits(draft, error, self._control)
-        new = False
-        for host, blame in culprits.items():
-            self._log.warning("a virtual host was refused; its last accepted one stays", host=host, reason=blame.reason)
-            new |= self._drafting.refuse(draft, host, blame)
-            self._meters.rejections.inc()
-        self._refusals += 1
-        if not new:
-            self._log.error("the proxy refuses its configuration as a whole", error=str(error))
-            self._back_off(time.monotonic())
-            self._report.say("rejected", str(error))
-        elif self._refusals > _REFUSALS_AT_ONCE:
-            # Neighbours proceed at once, but not past a stream of refusals.
-            self._try_again_at = time.monotonic() + _FIRST_PAUSE
-
     def _settle(self, draft: Draft, applied: Applied | None, version: Version | None, trail: Trail) -> None:
         now = time.time()
         proof = applied.proof if applied else None
         let_go_at = proof.let_go_at if proof else now
-        self._pause, self._refusals = _FIRST_PAUSE, 0
+        self._pace.settled()
         self._drafting.accept(draft)
+        overdue = self._drafting.overdue
+        self._effective = self._effective if overdue else version
         drains = self._ledger.settle(draft.changes, let_go_at, self._desired.draining_since)
         self._report.drained(drains)
         trail = trail.hop("applying", proof.applying_at if proof else now)
@@ -397,8 +381,10 @@ class Worker:
         self._meters.applied(draft, applied, drains)
         result: Result = applied.result if applied else "unchanged"
         reason = applied.reason if applied else draft.rollout.reason
-        self._report.say(result, reason, version=version, trail=trail, effective_at=trail.hops["effective"])
-        self._last_good.write(draft.views, version)
+        if overdue:
+            result, reason = "rejected", f"not in effect: {', '.join(overdue)} cannot be changed; {reason}".rstrip("; ")
+        self._report.say(result, reason, version=self._effective, trail=trail, effective_at=trail.hops["effective"])
+        self._last_good.write(draft.views, self._effective)
         if proof:
             self._log.info("effective", version=str(version), result=result, why=reason, took=proof.detail)
 

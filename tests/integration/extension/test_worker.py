@@ -18,6 +18,7 @@ from interlock.model.routing import DEFAULT_HOST, Plan, Route, VirtualHost
 from interlock.runtime.lifecycle import Lifecycle
 from interlock.wire.fields import policy_digest
 from interlock.wire.trail import Trail
+from interlock_extension import blame
 from interlock_extension.app import start
 from interlock_extension.drains import NODE_PORT_BUDGET
 from interlock_extension.nginx import render
@@ -302,6 +303,7 @@ def test_a_refusal_of_the_main_file_is_said_of_no_hosts_policy(
         return main(self, hosts, longest, **how) + (b"not_a_directive;\n" if hosts > 1 else b"")
 
     monkeypatch.setattr(render.NginxRenderer, "_render_main", refused_from_two_on)
+    monkeypatch.setattr(blame, "GUESS", 1.0)
     one = backend("one")
     lab.start()
     lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"),)}))
@@ -311,6 +313,60 @@ def test_a_refusal_of_the_main_file_is_said_of_no_hosts_policy(
     assert "not_a_directive" in rejection.reason
     assert (rejection.host, rejection.refused) == (B, "")
     assert ask(lab.port, A).text.startswith("one")
+    # A guess is not believed for ever.
+    monkeypatch.setattr(render.NginxRenderer, "_render_main", main)
+    until(lambda: status_of(lab.port, B) == 200, "it is tried again")
+    until(lambda: lab.outcome().rejections == (), "it is no longer refused")
+
+
+def test_what_an_operator_broke_is_nobodys_fault_and_keeps_no_endpoint_once_it_is_mended(
+    lab: WorkerLab, backend: Make
+) -> None:
+    """Swarm gives addresses again: who left the plan must not be served for as long as a worker lives."""
+    included = lab.folder / "included.conf"
+    included.write_text("gzip on;\n")
+    lab.more_options = {"HTTPOptions": [f"include {included};"]}
+    old, new = backend("old"), backend("new")
+    lab.start()
+    before = lab.until_runs(lab.serve({A: (endpoint(old.port, "t1"), endpoint(new.port, "t2"))}))
+    included.write_text("gzipp on;\n")
+    version = lab.serve({A: (endpoint(new.port, "t2"),)})
+    until(lambda: lab.outcome().result == "rejected", "it is told")
+    time.sleep(1.0)
+    told = lab.outcome()
+    assert "gzipp" in told.reason
+    assert (told.result, told.rejections) == ("rejected", ())
+    assert before.version.same(told.version)
+    included.write_text("gzip off;\n")
+    lab.until_runs(version)
+    count = len(old.seen)
+    assert {ask(lab.port, A).text.split()[0] for _ in range(10)} == {"new"}
+    assert len(old.seen) == count
+
+
+def test_a_change_that_keeps_who_left_the_plan_is_not_in_effect(
+    lab: WorkerLab, backend: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that a user's template includes into each host: hosts are blamed for it, by a guess."""
+    monkeypatch.setattr(blame, "GUESS", 1.0)
+    included, template = lab.folder / "included.conf", lab.folder / "template.conf"
+    included.write_text("gzip on;\n")
+    template.write_text(f"{{% extends base %}}{{% block server %}}include {included};\n{{% endblock %}}")
+    lab.template = str(template)
+    old, new = backend("old"), backend("new")
+    lab.start()
+    before = lab.until_runs(lab.serve({A: (endpoint(old.port, "t1"), endpoint(new.port, "t2"))}))
+    included.write_text("gzipp on;\n")
+    version = lab.serve({A: (endpoint(new.port, "t2"),)})
+    until(lambda: f"not in effect: {A}" in lab.outcome().reason, "it is told")
+    told = lab.outcome()
+    assert told.result == "rejected"
+    assert before.version.same(told.version)
+    assert [(r.host, r.refused) for r in told.rejections] == [(A, "")]
+    included.write_text("gzip off;\n")
+    lab.until_runs(version)
+    assert {ask(lab.port, A).text.split()[0] for _ in range(10)} == {"new"}
+    until(lambda: lab.outcome().rejections == (), "it is no longer refused")
 
 
 def test_endpoints_that_are_refused_are_not_tried_for_ever(

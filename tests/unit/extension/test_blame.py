@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 from interlock.errors import ConfigRejected
+from interlock_extension.blame import GUESS, Blame, Refusals, culprits
 from interlock_extension.change import Drafting
 from interlock_extension.desired import Desired
 from interlock_extension.nginx.config import read_config
 from interlock_extension.nginx.render import Facts, NginxRenderer
-from interlock_extension.port import Control
 from support.nginx_lab import virtual_host
 
 FACTS = Facts(listen=("8080",), proxy_id="p", server_info="i", stub_status=True)
@@ -22,8 +21,12 @@ class Aside:
 
     def __init__(self, *refused: str, culprit: str | None = None) -> None:
         self.refused, self.culprit = refused, culprit
+        self.whole = False
+        """Refuses also what holds none of them."""
 
     def check(self, hosts: Mapping[str, bytes]) -> None:
+        if self.whole:
+            raise ConfigRejected("an included file is refused")
         for name in map(file, hosts):
             if name in self.refused:
                 raise ConfigRejected(f"{name} refused", culprit=self.culprit or name)
@@ -35,8 +38,8 @@ def blamed(hosts: tuple[str, ...], error: ConfigRejected, aside: Aside) -> dict[
     desired.replace({host: virtual_host(host) for host in hosts}, {})
     drafting = Drafting(desired, NginxRenderer(read_config({}), FACTS))
     draft = drafting.draft(hosts)
-    found = drafting.culprits(draft, error, cast("Control", aside))
-    assert all(drafting.refuse(draft, host, blame) for host, blame in found.items())
+    found = culprits(drafting.suspects(draft), file, error, aside.check)
+    assert all(drafting.refuse(draft, host, blame, 0.0) for host, blame in found.items())
     assert {host: refused.exact for host, refused in desired.refused.items()} == {h: b.exact for h, b in found.items()}
     # Drafted again, it is told from memory, and as exactly as before.
     drafting.draft(hosts)
@@ -58,6 +61,45 @@ def test_who_is_not_named_is_blamed_by_a_guess() -> None:
     assert blamed(("a",), MAIN, Aside()) == {"a": False}
     assert blamed(("a", "b"), MAIN, Aside()) == {"a": False, "b": False}
     assert blamed(("a", "b"), MAIN, Aside(file("a"), file("b"), culprit="nginx.conf")) == {"a": False, "b": False}
+
+
+def test_nobody_is_blamed_for_what_is_refused_without_any_of_them() -> None:
+    aside = Aside()
+    aside.whole = True
+    assert blamed(("a", "b"), MAIN, aside) == {}
+    # Who is named is at fault all the same.
+    assert blamed(("a", "b"), ConfigRejected("no", culprit=file("a")), aside) == {"a": True}
+
+
+def test_a_guess_is_believed_for_a_while_and_longer_when_it_is_made_again() -> None:
+    refusals = Refusals()
+    guess, named = Blame(reason="?", exact=False), Blame(reason="!", exact=True)
+    assert refusals.remember("a", b"1", guess, 0.0)
+    assert not refusals.remember("a", b"1", guess, 1.0)
+    assert refusals.remember("a", b"2", named, 1.0)
+    assert refusals.expired(GUESS - 1) == set()
+    assert refusals.expired(GUESS) == {"a"}
+    assert refusals.expired(GUESS) == set()
+    assert refusals.of("a", b"1") is None
+    assert refusals.of("a", b"2") == named
+    assert refusals.remember("a", b"1", guess, 100.0)
+    assert refusals.expired(99.0 + 2 * GUESS) == set()
+    assert refusals.expired(100.0 + 2 * GUESS) == {"a"}
+    refusals.acquit("a")
+    refusals.remember("a", b"1", guess, 0.0)
+    assert refusals.expired(GUESS) == {"a"}
+
+
+def test_a_host_that_is_held_back_by_a_guess_is_tried_again() -> None:
+    desired = Desired()
+    desired.replace({"a": virtual_host("a")}, {})
+    drafting = Drafting(desired, NginxRenderer(read_config({}), FACTS))
+    draft = drafting.draft(("a",))
+    drafting.refuse(draft, "a", Blame(reason="?", exact=False), 0.0)
+    assert drafting.draft(("a",)).files != draft.files
+    assert drafting.acquit(GUESS) == {"a"}
+    assert drafting.draft(("a",)).files == draft.files
+    assert desired.refused == {}
 
 
 def test_what_was_refused_is_another_policy_than_the_one_that_is_wanted() -> None:
