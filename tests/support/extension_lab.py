@@ -55,6 +55,7 @@ class WorkerLab:
         self.more_options: dict[str, object] = {}
         """Of nginx, for a worker in this process."""
         self.template = ""
+        self.keep_proxy = False
         self._changes = 0
 
     # The plan
@@ -81,6 +82,7 @@ class WorkerLab:
             proxy_id="p1",
             dns=self.dns,
             template=self.template,
+            keep_proxy=self.keep_proxy,
             proxy_options={
                 "AccessLogPath": "off",
                 "ErrorLogPath": str(self.folder / "error.log"),

@@ -5,6 +5,7 @@ Rendering costs what was touched; a host whose bytes stay the same is not writte
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 
@@ -12,7 +13,7 @@ import msgspec
 
 from interlock.errors import ConfigRejected
 from interlock.model.outcome import MOST_UNTRIED
-from interlock.model.routing import DEFAULT_HOST
+from interlock.model.routing import DEFAULT_HOST, unserved
 from interlock_extension import rollout
 from interlock_extension.blame import Blame, Refusals
 from interlock_extension.desired import Desired
@@ -51,19 +52,26 @@ class Drafting:
         self._doubted: set[str] = set()
         self._refusals = Refusals()
         self._overdue: set[str] = set()
+        self._lost: dict[str, HostView] = {}
         self._untried: dict[str, None] = {}
         self.upstreams = 0
 
     def begin(self, views: Mapping[str, HostView]) -> None:
-        """Render what was last good; a host that cannot be rendered any more is left out."""
+        """Render what was last good, and serve that. A host that cannot be rendered any more answers 503."""
         for host, view in views.items():
             self._remember(host)
-            self.upstreams += len(view.upstreams)
-            self._note_untried(host, view)
+            now: HostView | None = view
+            data: bytes | None = None
             try:
-                self._content[self._renderer.file_of(host)] = self._renderer.host(view)
+                data = self._renderer.host(view)
             except ConfigRejected as error:
                 self._desired.refuse(host, str(error), view.host)
+                now, data = self._claimed(host)
+                self._lost[host] = view
+            if data is not None:
+                self._content[self._renderer.file_of(host)] = data
+            self._serve(host, now)
+            self._note_untried(host, now)
 
     def all_files(self) -> dict[str, bytes]:
         """Every file of the proxy, for its start."""
@@ -73,6 +81,12 @@ class Drafting:
         """What the proxy's folder really holds; the hosts of which it holds something else than what was last good."""
         before, self._content = self._content, dict(content)
         self._doubted.clear()
+        for host, view in self._lost.items():
+            file = self._renderer.file_of(host)
+            if file in content and content[file] != before.get(file):
+                # An adopted proxy still has it.
+                self._serve(host, view)
+        self._lost.clear()
         known = self._shared({}).keys()
         self._stale = {file for file in content if file not in self._host_of and file not in known}
         return {host for file, host in self._host_of.items() if before.get(file) != content.get(file)}
@@ -83,8 +97,8 @@ class Drafting:
         if host is None or file not in self._content:
             return None
         del self._content[file]
-        view = self._desired.served.pop(host, None)
-        self.upstreams -= len(view.upstreams) if view else 0
+        view = self._desired.served.get(host)
+        self._serve(host, None)
         return host, view
 
     def draft(self, hosts: Iterable[str]) -> Draft:
@@ -120,10 +134,13 @@ class Drafting:
 
     def _render(self, host: str) -> tuple[HostView | None, bytes | None]:
         # As wanted, then as held, then only less what is gone: the first that the proxy has not refused yet.
+        guessed = False
         for choose in (self._desired.view, self._desired.view, self._desired.reduced):
             view = choose(host)
-            if view is None:
+            if view is None and (host == DEFAULT_HOST or host not in self._desired.hosts):
                 return None, None
+            if view is None:
+                continue
             try:
                 data = self._renderer.host(view)
             except ConfigRejected as error:
@@ -133,8 +150,26 @@ class Drafting:
             if blame is None:
                 return view, data
             self._desired.refuse(host, blame.reason, view.host if blame.exact else None)
-        served = self._desired.served.get(host)
-        return served, self._content.get(self._renderer.file_of(host))
+            guessed |= not blame.exact
+        served, present = self._desired.served.get(host), self._content.get(self._renderer.file_of(host))
+        # By a guess nobody loses what is served; it is tried again soon.
+        if served is not None and present is not None and (guessed or not self._desired.lets_down(served)):
+            return served, present
+        return self._claimed(host)
+
+    def _claimed(self, host: str) -> tuple[HostView | None, bytes | None]:
+        """503, so that neither a wildcard nor the default answers in its place; nothing where even that is refused."""
+        with contextlib.suppress(ConfigRejected):
+            data = self._renderer.unserved(host) if host != DEFAULT_HOST else None
+            if data is not None and self._refusals.of(host, data) is None:
+                return HostView(host=unserved(host)), data
+        return None, None
+
+    def _serve(self, host: str, view: HostView | None) -> None:
+        before = self._desired.served.pop(host, None)
+        self.upstreams += len(view.upstreams if view else ()) - len(before.upstreams if before else ())
+        if view is not None:
+            self._desired.served[host] = view
 
     def _shared(self, changes: Mapping[str, tuple[HostView | None, HostView | None]]) -> dict[str, bytes]:
         count = len(self._desired.served) + sum(
@@ -173,12 +208,7 @@ class Drafting:
                 self._content[file] = data
         self._stale -= draft.files.keys()
         for host, view in draft.views.items():
-            before = self._desired.served.get(host)
-            self.upstreams += len(view.upstreams if view else ()) - len(before.upstreams if before else ())
-            if view is None:
-                self._desired.served.pop(host, None)
-            else:
-                self._desired.served[host] = view
+            self._serve(host, view)
             self._note_untried(host, view)
             if view is not None and self._desired.lets_down(view):
                 self._overdue.add(host)

@@ -90,6 +90,12 @@ class Renderer(Protocol):
     def host(self, view: HostView) -> bytes:
         """That file's content. Raises `ConfigRejected` for a value that cannot be written safely."""
 
+    def unserved(self, host: str) -> bytes:
+        """The file of a host that answers 503, written by nothing of a user's, so that nothing of theirs can break it.
+
+        Raises `ConfigRejected` for a name that cannot be written safely.
+        """
+
     def shared(self, hosts: int, longest: int, *, default: bool) -> dict[str, bytes]:
         """The files that belong to no single host.
 

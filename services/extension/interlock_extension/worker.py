@@ -163,9 +163,8 @@ class Worker:
         if kept.version is not None:
             self._intake.lose(time.time(), "the plan has not been read yet")
         views = self._confirmed(kept.views)
-        self._desired.served.update(views)
-        self._ledger.settle({host: (None, view) for host, view in views.items()}, 0.0, lambda _: None)
         self._drafting.begin(views)
+        self._take_stock(self._desired.served)
         self._report.say("starting", "; ".join(kept.problems))
         self._keep_running()
 
@@ -213,10 +212,16 @@ class Worker:
         self._running = True
         self._pace.started()
         # Only with the plan: what runs may be newer than last good.
-        self._suspect |= self._drafting.installed(self._control.installed())
+        suspect = self._drafting.installed(self._control.installed())
+        self._suspect |= suspect
+        self._take_stock(suspect)
         self._log.info("the proxy runs", how=how, hosts=len(self._desired.served), version=str(self._intake.version))
         if self._desired.served or self._known_plan:
             self._report.say("unchanged" if how == "adopted" else "reloaded", f"the proxy was {how}")
+
+    def _take_stock(self, hosts: Iterable[str]) -> None:
+        served = self._desired.served
+        self._ledger.settle({host: (None, served[host]) for host in hosts if host in served}, 0.0, lambda _: None)
 
     def _look_for_drift(self) -> None:
         if self._control.probe() is False:

@@ -431,6 +431,32 @@ def test_a_host_that_cannot_be_written_safely_harms_nobody(lab: WorkerLab, backe
     assert [r.host for r in outcome.rejections] == [evil]
 
 
+@pytest.mark.parametrize("adopted", [False, True], ids=["started", "adopted"])
+def test_a_host_that_a_new_template_cannot_write_keeps_its_claim(
+    lab: WorkerLab, backend: Make, *, adopted: bool
+) -> None:
+    one, two = backend("one"), backend("two")
+    mine, others = "mine.shop.test", "*.shop.test"
+    hosts = {mine: (endpoint(one.port, "t1"),), others: (endpoint(two.port, "t2"),)}
+    lab.keep_proxy = adopted
+    lab.start()
+    version = lab.until_runs(lab.serve(hosts)).version
+    assert ask(lab.port, mine).text.startswith("one")
+    template = lab.folder / "template.conf"
+    unsafe = f'{{% if host == "{mine}" %}}{{{{ host }}}}{{% endif %}}'
+    template.write_text(f"{{% extends base %}}{{% block server %}}{unsafe}{{% endblock %}}")
+    lab.stop()
+    lab.template = str(template)
+    lab.start()
+    lab.until_runs(version)
+    until(lambda: [r.host for r in lab.outcome().rejections] == [mine], "it is told")
+    # What runs stays where it does, and nobody answers in its place where it does not.
+    assert (status_of(lab.port, mine), status_of(lab.port, "any.shop.test")) == (200 if adopted else 503, 200)
+    lab.until_runs(lab.serve({**hosts, B: (endpoint(two.port, "t2"),)}))
+    lab.until_runs(lab.serve({mine: (endpoint(one.port, "t9"),), others: hosts[others]}))
+    assert (status_of(lab.port, mine), status_of(lab.port, "any.shop.test")) == (503, 200)
+
+
 def test_an_incomplete_or_missing_plan_changes_nothing(lab: WorkerLab, backend: Make) -> None:
     one = backend("one")
     lab.start()

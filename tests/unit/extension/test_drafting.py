@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from interlock.model.routing import Endpoint, Upstream, VirtualHost
+from interlock.model.routing import Endpoint, Upstream, VirtualHost, unserved
 from interlock_extension.change import Drafting
 from interlock_extension.desired import Desired
 from interlock_extension.nginx.config import read_config
+from interlock_extension.nginx.custom import Template
 from interlock_extension.nginx.render import Facts, NginxRenderer
+from interlock_extension.port import HostView
 from support.nginx_lab import endpoint, upstream, virtual_host
 
 FACTS = Facts(listen=("8080",), proxy_id="p", server_info="i", stub_status=True)
+
+BROKEN = Template(
+    path="/t.conf", text='{% extends base %}{% block server %}{% if host == "a" %}{{ host }}{% endif %}{% endblock %}'
+)
+"""It cannot be rendered for the host `a`, whatever is served there."""
 
 
 class Made:
@@ -38,7 +45,7 @@ class Made:
 
 def test_what_was_not_proven_is_written_again_though_the_plan_goes_back() -> None:
     made = Made(a=(1,))
-    made.plan(a=(2,), b=(1,))
+    made.plan(a=(2,), b=(3,))
     draft = made.drafting.draft(("a", "b"))
     made.drafting.doubt(draft)
     made.plan(a=(1,))
@@ -49,3 +56,49 @@ def test_what_was_not_proven_is_written_again_though_the_plan_goes_back() -> Non
     assert again.files[made.file("b")] is None
     made.drafting.accept(again)
     assert made.drafting.draft(("a", "b")).rollout.action == "unchanged"
+
+
+def restarted(before: Made, **hosts: tuple[int, ...]) -> Made:
+    """A worker that begins with what was last good before, and with a template that is broken for `a`."""
+    made = Made()
+    made.renderer = NginxRenderer(read_config({}), FACTS, BROKEN)
+    made.drafting = Drafting(made.desired, made.renderer)
+    made.plan(**hosts)
+    made.drafting.begin(before.desired.served)
+    return made
+
+
+def test_a_host_that_cannot_be_rendered_any_more_answers_503_from_the_start() -> None:
+    before = Made(a=(1,), b=(1,))
+    made = restarted(before, a=(1,), b=(1,))
+    start = made.drafting.all_files()
+    assert start[made.file("a")] == made.renderer.unserved("a")
+    assert b"return 503" in start[made.file("a")]
+    assert made.drafting.upstreams == 1
+    assert made.desired.served["a"].host == unserved("a")
+    assert made.drafting.installed(start) == set()
+    # Nor does what comes later take it for served, or lose it.
+    draft = made.drafting.draft(("a", "b"))
+    assert draft.rollout.action == "unchanged"
+    assert draft.views["a"] == HostView(host=unserved("a"))
+    assert "a" in made.desired.refused
+
+
+def test_what_an_adopted_proxy_has_of_it_stays_until_an_endpoint_leaves() -> None:
+    before = Made(a=(1, 2), b=(3,))
+    made = restarted(before, a=(1, 2), b=(3,))
+    running = before.drafting.all_files()
+    assert made.drafting.installed(running) == {"a"}
+    assert made.desired.served["a"] == before.desired.served["a"]
+    assert made.file("a") not in made.drafting.draft(("a",)).files
+    made.plan(a=(2,), b=(3,))
+    draft = made.drafting.draft(("a",))
+    assert draft.files[made.file("a")] == made.renderer.unserved("a")
+    made.drafting.accept(draft)
+    assert made.drafting.overdue == ()
+
+
+def test_a_new_host_that_cannot_be_rendered_at_all_answers_503() -> None:
+    made = restarted(Made(b=(1,)), a=(1,), b=(1,))
+    draft = made.drafting.draft(("a",))
+    assert draft.files[made.file("a")] == made.renderer.unserved("a")

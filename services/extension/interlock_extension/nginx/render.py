@@ -6,7 +6,8 @@ Templates take `Token`s and integers only: a value that has not been through `es
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import blake2s
 
 import jinja2
@@ -14,7 +15,7 @@ import msgspec
 
 from interlock.config.kinds import size
 from interlock.errors import ConfigRejected
-from interlock.model.routing import DEFAULT_HOST, PassiveChecks, Route, Upstream, VirtualHost
+from interlock.model.routing import DEFAULT_HOST, PassiveChecks, Route, Upstream, VirtualHost, unserved
 from interlock_extension.nginx import custom, escape, raw
 from interlock_extension.nginx.config import NginxConfig
 from interlock_extension.nginx.custom import Template
@@ -72,6 +73,7 @@ class NginxRenderer:
             if template
             else (environment.get_template(MAIN_TEMPLATE), environment.get_template(HOST_TEMPLATE))
         )
+        self._plain = _own(loader).get_template(HOST_TEMPLATE) if template else self._host
         self._generation = environment.get_template("generation.conf.j2")
         self._workplace = environment.get_template("workplace.conf.j2")
         source, _, _ = loader.get_source(environment, "503.html")
@@ -96,11 +98,14 @@ class NginxRenderer:
 
     def host(self, view: HostView) -> bytes:
         """The upstreams and the server of one virtual host. Raises `ConfigRejected` that names it."""
-        name = view.host.host
-        try:
+        with _naming(view.host.host):
             return self._rendered(self._host, self._host_values(view)).encode()
-        except ConfigRejected as error:
-            raise ConfigRejected(f"host {name}: {error}", culprit=name) from error
+
+    def unserved(self, host: str) -> bytes:
+        """See `Renderer.unserved`."""
+        with _naming(host):
+            values = self._host_values(HostView(host=unserved(host)))
+            return self._plain.render({**self._fixed, **values}).encode()
 
     def _rendered(self, using: jinja2.Template, values: dict[str, object]) -> str:
         together = {**self._fixed, **values}
@@ -220,6 +225,14 @@ class NginxRenderer:
                 '        return 501 "This nginx was built without its stub_status module.";'
             )
         return Token(f"    location = {STATUS_PATH} {{\n        {body}\n    }}")
+
+
+@contextmanager
+def _naming(host: str) -> Iterator[None]:
+    try:
+        yield
+    except ConfigRejected as error:
+        raise ConfigRejected(f"host {host}: {error}", culprit=host) from error
 
 
 def _own(loader: jinja2.BaseLoader) -> jinja2.Environment:
