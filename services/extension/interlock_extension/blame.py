@@ -78,30 +78,45 @@ def culprits(
     file_of: Callable[[str], str],
     error: ConfigRejected,
     check: Callable[[Mapping[str, bytes]], None],
+    go_on: Callable[[], bool] = lambda: True,
 ) -> dict[str, Blame]:
     """The hosts at fault and why: who the proxy named, now or aside; else, as a guess, all that may be.
 
-    `suspects`: what each host would have been; `check`: `Control.check`. Nobody, where none of them is at fault.
+    `suspects`: what each host would have been; `check`: `Control.check`; `go_on`: whether there is time for another
+    one. Nobody, where none of them is at fault, or the proxy cannot be asked.
     """
     hosts = {file_of(host): host for host in suspects}
     if error.culprit in hosts:
         return {hosts[error.culprit]: Blame(reason=str(error), exact=True)}
-    found: dict[str, Blame] = {}
     try:
         # What is refused without any of them is the fault of none, such as a file that raw lines include.
         check({})
     except (ConfigRejected, ProxyUnavailable):
         return {}
-    for host, data in suspects.items():
+    named: dict[str, Blame] = {}
+    guessed: dict[str, Blame] = {}
+    groups = [list(suspects)]
+    while groups and go_on():
+        group = groups.pop()
+        if not group:
+            continue
         try:
-            check({host: data})
+            check({host: suspects[host] for host in group})
         except ConfigRejected as refusal:
-            found[host] = Blame(reason=str(refusal), exact=refusal.culprit == file_of(host))
+            host = hosts.get(refusal.culprit or "")
+            if host in group:
+                named[host] = Blame(reason=str(refusal), exact=True)
+                groups.append([other for other in group if other != host])
+            elif len(group) == 1:
+                guessed[group[0]] = Blame(reason=str(refusal), exact=False)
+            else:
+                groups += (group[: len(group) // 2], group[len(group) // 2 :])
         except ProxyUnavailable:
-            # It cannot be asked now; the next attempt will tell.
-            return {}
-    named = {host: blame for host, blame in found.items() if blame.exact}
-    return named or found or {host: Blame(reason=str(error), exact=False) for host in suspects}
+            # The next attempt will tell.
+            return named
+    # Where there was no time, whoever was not looked at may be at fault.
+    left = {host: Blame(reason=str(error), exact=False) for group in groups or [list(suspects)] for host in group}
+    return named or guessed or left
 
 
 def _digest(data: bytes) -> bytes:

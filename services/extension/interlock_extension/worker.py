@@ -13,8 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-import msgspec
-
 from interlock.errors import ConfigRejected, InterlockError, ProxyUnavailable
 from interlock.model.outcome import Result
 from interlock.model.version import Version
@@ -29,6 +27,7 @@ from interlock_extension.confirm.verdict import Ruling
 from interlock_extension.delivery.files import LastGood
 from interlock_extension.desired import Desired
 from interlock_extension.drains import Ledger
+from interlock_extension.events import Event, Probed, Stalled
 from interlock_extension.herald import Herald
 from interlock_extension.intake import Change, Intake, Lost, News, Watched
 from interlock_extension.isolation import Isolation
@@ -41,23 +40,6 @@ from interlock_extension.silence import Silence
 
 _TICK = 0.05
 _TEND = 1.0
-
-
-class Probed(msgspec.Struct, frozen=True, kw_only=True):
-    """The first attempt at an endpoint, or its acceptance. `at`: Unix seconds."""
-
-    key: Key
-    accepted: bool
-    at: float
-
-
-class Stalled(msgspec.Struct, frozen=True, kw_only=True):
-    """Who keeps the proxy waiting for a connection: addresses with ports."""
-
-    peers: frozenset[tuple[str, int]]
-
-
-Event = Lost | News | Watched | Probed | Ruling | Stalled
 
 
 class Worker:
@@ -92,7 +74,7 @@ class Worker:
         self._desired = Desired()
         self._intake = Intake(self._desired)
         self._drafting = Drafting(self._desired, renderer, control.in_place)
-        self._isolation = Isolation(self._drafting, renderer, control, meters)
+        self._isolation = Isolation(self._drafting, renderer, control, meters, self._live)
         self._desk = Desk(self._desired, confirmer)
         self._silence = Silence(self._desired)
         self._report = Report(
@@ -119,6 +101,9 @@ class Worker:
         self.alive_at = time.monotonic()
         self._log = get_logger(service="extension")
 
+    def _live(self) -> None:
+        self.alive_at = time.monotonic()
+
     def tell(self, event: Event) -> None:
         """Hand over a piece of news."""
         self._events.put(event)
@@ -136,7 +121,7 @@ class Worker:
         try:
             self._begin()
             while not stop.is_set():
-                self.alive_at = time.monotonic()
+                self._live()
                 self._gather()
                 doubtful = self._intake.doubtful or not self._known_plan
                 self._dirty |= self._desk.tend(stale=doubtful, now=time.monotonic())

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
+
+import pytest
 
 from interlock.errors import ConfigRejected
+from interlock.runtime.metrics import Metrics
 from interlock_extension.blame import GUESS, Blame, Refusals, culprits
 from interlock_extension.change import Drafting
 from interlock_extension.desired import Desired
+from interlock_extension.isolation import Isolation
+from interlock_extension.meters import Meters
 from interlock_extension.nginx.config import read_config
 from interlock_extension.nginx.render import Facts, NginxRenderer
+from interlock_extension.port import Control
 from support.nginx_lab import virtual_host
 
 FACTS = Facts(listen=("8080",), proxy_id="p", server_info="i", stub_status=True)
+RENDERER = NginxRenderer(read_config({}), FACTS)
 MAIN = ConfigRejected("nginx refused: x in nginx.conf:1", culprit="nginx.conf")
 
 
@@ -23,8 +31,10 @@ class Aside:
         self.refused, self.culprit = refused, culprit
         self.whole = False
         """Refuses also what holds none of them."""
+        self.asked = 0
 
     def check(self, hosts: Mapping[str, bytes]) -> None:
+        self.asked += 1
         if self.whole:
             raise ConfigRejected("an included file is refused")
         for name in map(file, hosts):
@@ -36,7 +46,7 @@ def blamed(hosts: tuple[str, ...], error: ConfigRejected, aside: Aside) -> dict[
     """Who is blamed for the refusal of a draft of these hosts, and whether exactly."""
     desired = Desired()
     desired.replace({host: virtual_host(host) for host in hosts}, {})
-    drafting = Drafting(desired, NginxRenderer(read_config({}), FACTS))
+    drafting = Drafting(desired, RENDERER)
     draft = drafting.draft(hosts)
     found = culprits(drafting.suspects(draft), file, error, aside.check)
     assert all(drafting.refuse(draft, host, blame, 0.0) for host, blame in found.items())
@@ -47,7 +57,7 @@ def blamed(hosts: tuple[str, ...], error: ConfigRejected, aside: Aside) -> dict[
 
 
 def file(host: str) -> str:
-    return NginxRenderer(read_config({}), FACTS).file_of(host)
+    return RENDERER.file_of(host)
 
 
 def test_who_is_named_is_blamed_exactly() -> None:
@@ -69,6 +79,47 @@ def test_nobody_is_blamed_for_what_is_refused_without_any_of_them() -> None:
     assert blamed(("a", "b"), MAIN, aside) == {}
     # Who is named is at fault all the same.
     assert blamed(("a", "b"), ConfigRejected("no", culprit=file("a")), aside) == {"a": True}
+
+
+MANY = {f"h{n}": b"x" for n in range(1000)}
+
+
+def test_few_questions_find_whom_nginx_does_not_name() -> None:
+    aside = Aside(file("h77"), file("h700"), culprit="nginx.conf")
+    assert culprits(MANY, file, MAIN, aside.check).keys() == {"h77", "h700"}
+    assert aside.asked < 50
+    named = Aside(*map(file, ("h1", "h2", "h3")))
+    found = culprits(MANY, file, MAIN, named.check)
+    assert {host: blame.exact for host, blame in found.items()} == dict.fromkeys(("h1", "h2", "h3"), True)
+    assert named.asked == 5
+
+
+def test_without_time_for_all_questions_those_are_blamed_who_were_not_cleared() -> None:
+    aside = Aside(file("h77"), culprit="nginx.conf")
+    found = culprits(MANY, file, MAIN, aside.check, lambda: aside.asked < 4)
+    assert "h77" in found
+    assert len(found) < 600
+    assert not any(blame.exact for blame in found.values())
+
+
+def test_the_worker_gives_signs_of_life_while_it_asks_and_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the health check would have a large cluster's proxy killed."""
+    desired = Desired()
+    desired.replace({host: virtual_host(host) for host in MANY}, {})
+    drafting = Drafting(desired, RENDERER)
+    draft = drafting.draft(MANY)
+    aside, signs = Aside(file("h77"), culprit="nginx.conf"), []
+    isolation = Isolation(
+        drafting, RENDERER, cast("Control", aside), Meters(Metrics("extension")), lambda: signs.append(aside.asked)
+    )
+    assert isolation.refused(draft, MAIN)
+    assert desired.refused.keys() == {"h77"}
+    # Before each question.
+    assert set(signs) >= set(range(aside.asked))
+    monkeypatch.setattr("interlock_extension.isolation.LONGEST", 0.0)
+    asked = aside.asked
+    isolation.refused(drafting.draft(MANY), MAIN)
+    assert aside.asked == asked + 1
 
 
 def test_a_guess_is_believed_for_a_while_and_longer_when_it_is_made_again() -> None:
@@ -93,7 +144,7 @@ def test_a_guess_is_believed_for_a_while_and_longer_when_it_is_made_again() -> N
 def test_a_host_that_is_held_back_by_a_guess_is_tried_again() -> None:
     desired = Desired()
     desired.replace({"a": virtual_host("a")}, {})
-    drafting = Drafting(desired, NginxRenderer(read_config({}), FACTS))
+    drafting = Drafting(desired, RENDERER)
     draft = drafting.draft(("a",))
     drafting.refuse(draft, "a", Blame(reason="?", exact=False), 0.0)
     assert drafting.draft(("a",)).files != draft.files
