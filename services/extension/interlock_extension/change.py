@@ -216,6 +216,8 @@ class Drafting:
                 self._overdue.discard(host)
             if host not in self._desired.hosts:
                 self._refusals.forget(host)
+                if view is None:
+                    self._host_of.pop(self._renderer.file_of(host), None)
             elif view is not None and view == self._desired.wanted(host):
                 self._desired.refused.pop(host, None)
                 self._refusals.acquit(host)

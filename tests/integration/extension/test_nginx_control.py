@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from interlock.errors import ConfigRejected, ProxyUnavailable
-from interlock_extension.nginx import control, processes
+from interlock_extension.nginx import complaints, control, processes
 from interlock_extension.nginx.generations import Bounds
 from support.nginx_lab import Backend, Idle, ask, both, files_for, open_nginx, status_of, until, view
 from support.ports import free_port
@@ -195,6 +195,15 @@ def test_a_refused_generation_is_not_one_that_may_answer(nginx, backend: Make) -
     with pytest.raises(ConfigRejected):
         nginx.control.apply_snapshot({"hosts/x.conf": b"bogus;"}, "bad")
     assert nginx.control.witness() == before
+
+
+def test_the_log_of_refusals_does_not_grow_for_ever(nginx, backend: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(complaints, "_LARGEST_LOG", 2000)
+    nginx.control.start(files_for(nginx.renderer, view("a.example", backend("one").port)))
+    for n in range(30):
+        with pytest.raises(ConfigRejected, match=f"bogus_{n}"):
+            nginx.control.apply_snapshot({"hosts/x.conf": b"bogus_%d;" % n}, "bad")
+    assert (nginx.folder / "refusals.log").stat().st_size < 3000
 
 
 def full_zone() -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from interlock.model.routing import Endpoint, Upstream, VirtualHost, unserved
+from interlock_extension.blame import Blame
 from interlock_extension.change import Drafting
 from interlock_extension.desired import Desired
 from interlock_extension.nginx.config import read_config
@@ -102,3 +103,21 @@ def test_a_new_host_that_cannot_be_rendered_at_all_answers_503() -> None:
     made = restarted(Made(b=(1,)), a=(1,), b=(1,))
     draft = made.drafting.draft(("a",))
     assert draft.files[made.file("a")] == made.renderer.unserved("a")
+
+
+def test_a_host_that_is_gone_leaves_nothing_behind() -> None:
+    made = Made(a=(1,))
+    size = len(made.drafting._host_of)
+    for n in range(50):
+        name = f"h{n}"
+        made.plan(a=(1,), **{name: (1,)})
+        draft = made.drafting.draft((name,))
+        made.drafting.refuse(draft, name, Blame(reason="?", exact=False), 0.0)
+        made.drafting.accept(made.drafting.draft((name,)))
+        made.plan(a=(1,))
+        made.drafting.accept(made.drafting.draft((name,)))
+    assert len(made.drafting._host_of) == size
+    assert made.drafting.acquit(1e9) == set()
+    # A file of such a host, should there be one, is nobody's.
+    made.drafting.installed({**made.drafting.all_files(), made.file("h1"): b"left"})
+    assert made.drafting.draft(()).files == {made.file("h1"): None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 from pathlib import Path
 from typing import NoReturn
@@ -13,6 +14,8 @@ from interlock_extension.nginx.refusal import Refusal, read_refusal
 from interlock_extension.nginx.render import MAIN, REFUSALS
 
 _CHECK_TIMEOUT = 60.0
+_LARGEST_LOG = 1 << 20
+"""Bytes."""
 
 
 class Complaints:
@@ -23,7 +26,16 @@ class Complaints:
         self._folder = folder
 
     def mark(self) -> int:
-        """The present end of the log, for `since`."""
+        """The present end of the log, for `since`. One that has grown large begins anew; nginx only ever appends."""
+        size = self._size()
+        if size > _LARGEST_LOG:
+            # One that cannot be emptied is read on from its end.
+            with contextlib.suppress(OSError):
+                os.truncate(self._folder / REFUSALS, 0)
+            size = self._size()
+        return size
+
+    def _size(self) -> int:
         try:
             return (self._folder / REFUSALS).stat().st_size
         except FileNotFoundError:
@@ -31,7 +43,7 @@ class Complaints:
 
     def since(self, mark: int) -> Refusal | None:
         """The first refusal after the mark."""
-        if self.mark() <= mark:
+        if self._size() <= mark:
             return None
         with (self._folder / REFUSALS).open("rb") as log:
             log.seek(mark)
