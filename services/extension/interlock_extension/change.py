@@ -120,6 +120,8 @@ class Drafting:
         files.update(structure)
         found = rollout.classify(changes, structure=bool(structure), in_place=self._in_place)
         if self._distrusted:
+            # Whoever made it run something else may have changed files, too.
+            files = {**self._content, **files}
             found = Rollout(action="reload", reason="the proxy runs something else than it was given", because="drift")
         elif not files:
             found = Rollout(action="unchanged")
@@ -187,7 +189,7 @@ class Drafting:
         self._stale.discard(self._renderer.file_of(host))
 
     def distrust(self) -> None:
-        """The proxy does not run what it was given: the next draft is a reload, whatever differs."""
+        """The proxy does not run what it was given: the next draft is a reload with every file, whatever differs."""
         self._distrusted = True
 
     def doubt(self, draft: Draft) -> None:

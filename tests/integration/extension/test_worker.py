@@ -538,6 +538,34 @@ def test_a_killed_nginx_is_back_within_a_second(lab: WorkerLab, backend: Make) -
     until(lambda: lab.outcome().counters.get("starts") == 2.0, "it is counted")
 
 
+def test_a_proxy_that_runs_something_else_is_given_everything_anew(lab: WorkerLab, backend: Make) -> None:
+    """Somebody edits files and reloads by hand."""
+    one, two = backend("one"), backend("two")
+    lab.start()
+    version = lab.serve({A: (endpoint(one.port, "t1"),), B: (endpoint(one.port, "t1"),)})
+    lab.until_runs(version)
+    until(lambda: lab.outcome().waiting == 0, "all are in use")
+    folder = (lab.state / "nginx").resolve()
+    written = {path: path.read_bytes() for path in folder.glob("hosts/*.conf")}
+    assert len(written) == 2
+    for path, data in written.items():
+        path.write_bytes(data.replace(str(one.port).encode(), str(two.port).encode()))
+    (folder / "generation.conf").write_bytes(b'# by hand\nmap "" $il_version { default "somebody"; }\n')
+    generation = (folder / "generation.conf").read_bytes()
+    os.kill(lab.master, signal.SIGHUP)
+    until(lambda: lab.outcome().reason.startswith("the proxy runs something else"), "it is told")
+    outcome = lab.outcome()
+    assert outcome.result == "reloaded"
+    assert version.same(outcome.version)
+    assert {path: path.read_bytes() for path in written} == written
+    assert (folder / "generation.conf").read_bytes() != generation
+    assert {ask(lab.port, host).text.split()[0] for host in (A, B) for _ in range(5)} == {"one"}
+    reloads = lab.outcome().counters["reloads"]
+    time.sleep(2.5)
+    # Once.
+    assert lab.outcome().counters["reloads"] <= reloads + 1
+
+
 def test_a_killed_worker_leaves_nginx_serving_and_the_next_adopts_it(lab: WorkerLab, backend: Make) -> None:
     one, two = backend("one"), backend("two")
     lab.spawn()
