@@ -198,8 +198,11 @@ class Worker:
         self._pace.started()
         # Only with the plan: what runs may be newer than last good.
         suspect = self._drafting.installed(self._control.installed())
-        self._suspect |= suspect
         self._take_stock(suspect)
+        if self._known_plan:
+            self._dirty |= suspect
+        else:
+            self._suspect |= suspect
         self._log.info("the proxy runs", how=how, hosts=len(self._desired.served), version=str(self._intake.version))
         if self._desired.served or self._known_plan:
             self._report.say("unchanged" if how == "adopted" else "reloaded", f"the proxy was {how}")
@@ -250,7 +253,8 @@ class Worker:
             case Ruling():
                 self._absorb_ruling(event)
             case Stalled():
-                self._watch(self._silence.stalled(event.peers))
+                if new := self._silence.stalled(event.peers):
+                    self._watch(new)
 
     def _absorb_change(self, change: Change) -> None:
         self._known_plan = True

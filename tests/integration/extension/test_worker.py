@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
@@ -16,12 +17,14 @@ from interlock.errors import ConfigError
 from interlock.model.names import upstream_name
 from interlock.model.routing import DEFAULT_HOST, Plan, Route, VirtualHost
 from interlock.runtime.lifecycle import Lifecycle
+from interlock.runtime.parts import find_nginx
 from interlock.wire.fields import policy_digest
 from interlock.wire.trail import Trail
 from interlock_extension import blame
 from interlock_extension.app import start
 from interlock_extension.drains import NODE_PORT_BUDGET
-from interlock_extension.nginx import render
+from interlock_extension.nginx import processes, render
+from interlock_extension.nginx.control import NginxControl
 from support.extension_lab import CLUSTER, TOKEN, WorkerLab, plan_of
 from support.nginx_lab import Backend, Idle, ask, both, endpoint, status_of, until, upstream
 from support.ports import free_port
@@ -536,6 +539,39 @@ def test_a_killed_nginx_is_back_within_a_second(lab: WorkerLab, backend: Make) -
     until(lambda: lab.master not in {None, before} and status_of(lab.port, A) == 200, "nginx is back", 5)
     assert time.monotonic() - began < 1.0
     until(lambda: lab.outcome().counters.get("starts") == 2.0, "it is counted")
+
+
+def test_an_nginx_that_somebody_started_with_other_files_is_put_right_at_once(
+    lab: WorkerLab, backend: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not with the next whole plan, which may be hours away."""
+    one, two = backend("one"), backend("two")
+    lab.start()
+    lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"),), B: (endpoint(one.port, "t1"),)}))
+    folder = (lab.state / "nginx").resolve()
+    start_, by_hand = NginxControl.start, []
+
+    def start_after_somebody(self: NginxControl, files: Mapping[str, bytes]) -> str:
+        file = folder / "hosts" / f"{A}.conf"
+        file.write_bytes(file.read_bytes().replace(str(one.port).encode(), str(two.port).encode()))
+        for name in (render.STATUS_SOCKET, render.HANDOVER_SOCKET):
+            (folder / name).unlink()
+        command = [str(find_nginx(None).path), "-p", str(folder), "-c", "nginx.conf"]
+        by_hand.append(subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        until(lambda: status_of(lab.port, A) == 200, "it answers")
+        return start_(self, files)
+
+    monkeypatch.setattr(NginxControl, "start", start_after_somebody)
+    before = lab.master
+    for pid in (before, *processes.children(before)):
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: lab.master not in {None, before}, "another runs")
+    until(lambda: lab.outcome().reason == "files differ from what was last proven", "it is put right")
+    monkeypatch.undo()
+    assert len(by_hand) == 1
+    assert {ask(lab.port, A).text.split()[0] for _ in range(5)} == {"one"}
+    lab.stop()
+    by_hand[0].wait(5)
 
 
 def test_a_proxy_that_runs_something_else_is_given_everything_anew(lab: WorkerLab, backend: Make) -> None:
