@@ -90,7 +90,7 @@ def test_what_is_read_nginx_takes(nginx: tuple[NginxRenderer, NginxControl], dat
     config = read_config(options)
     workers = 2 if config.worker_processes == "auto" else config.worker_processes
     config = msgspec.structs.replace(config, worker_processes=workers)
-    assert control.refused({}, NginxRenderer(config, renderer._facts)) is None
+    assert control.aside.refused({}, NginxRenderer(config, renderer._facts)) is None
 
 
 def test_defaults_are_what_nothing_gives() -> None:
