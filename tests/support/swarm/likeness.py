@@ -251,6 +251,9 @@ def tell(subject: Subject) -> Told:
     lines = ask(subject.socket, "GET", filtered("events", scope=["swarm"]) + until).body
     # A single event is decoded already.
     told.history = [lines] if isinstance(lines, dict) else [json.loads(line) for line in str(lines).splitlines()]
+    # The ingress network belongs to the engine's beginning, which may still be told of when the story begins.
+    for events in (told.events, told.history):
+        events[:] = [e for e in events if (e["Type"], e["Actor"]["Attributes"].get("name")) != ("network", "ingress")]
     return told
 
 
