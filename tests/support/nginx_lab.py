@@ -180,12 +180,15 @@ class Idle:
         self._link.close()
 
 
-def open_nginx(folder: Path, port: int, *, binary: str = "", **options: object) -> tuple[NginxRenderer, NginxControl]:
+def open_nginx(
+    folder: Path, port: int, *, binary: str = "", template: str = "", **options: object
+) -> tuple[NginxRenderer, NginxControl]:
     renderer, control = extension.open(
         Settings(
             folder=folder,
             listen=(f"127.0.0.1:{port}",),
             binary=binary,
+            template=template,
             proxy_id="proxy-1",
             server_info="interlock/0.1.0 (0123abcd) linux/amd64",
             options={"AccessLogPath": "off", "ErrorLogPath": str(folder.parent / "error.log"), **options},

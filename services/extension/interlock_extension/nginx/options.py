@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,8 +21,10 @@ from interlock_extension.nginx.config import NginxConfig
 from interlock_extension.nginx.custom import Template
 from interlock_extension.nginx.pidlink import link_pid
 from interlock_extension.nginx.raw import blame, complaint, raw_lines, without_raw_lines
+from interlock_extension.nginx.refusal import Refusal
 from interlock_extension.nginx.render import Facts, NginxRenderer
-from interlock_extension.nginx.samples import SAMPLES
+from interlock_extension.nginx.samples import SAMPLES, WITHOUT_DEFAULT
+from interlock_extension.port import HostView
 
 _MODULES = re.compile(r"--modules-path=(\S+)")
 _STREAM = "ngx_stream_module.so"
@@ -96,19 +98,29 @@ def try_template(config: NginxConfig, facts: Facts, aside: Aside, template: Temp
     mine, plain = NginxRenderer(config, facts, template), NginxRenderer(config, facts)
     try:
         mine.shared(1, 1, default=False)
-        refusal = aside.refused({view.host.host: mine.host(view) for view in SAMPLES}, mine)
-        if refusal is None:
-            return
-        plainly = {view.host.host: plain.host(view) for view in SAMPLES}
-        # What nginx refuses without it too is not its fault.
-        if aside.refused(plainly, plain) is not None:
-            return
+        refusals = (_refused_for_template(mine, plain, aside, views) for views in (SAMPLES, WITHOUT_DEFAULT))
+        refusal = next(filter(None, refusals), None)
     except ConfigRejected as error:
         raise ConfigError(f"{error}; correct the template (docs/templates.md)") from error
     except ProxyUnavailable as error:
         get_logger(service="extension", proxy="nginx").warning(f"the template could not be tried: {error}")
         return
-    raise ConfigError(f"template {template.path}: nginx refuses what it makes: {refusal.said}; correct the template")
+    if refusal is not None:
+        raise ConfigError(
+            f"template {template.path}: nginx refuses what it makes: {refusal.said}; correct the template"
+        )
+
+
+def _refused_for_template(
+    mine: NginxRenderer, plain: NginxRenderer, aside: Aside, views: Sequence[HostView]
+) -> Refusal | None:
+    """What nginx says against these hosts with the template (`mine`), and not without it (`plain`)."""
+    refusal = aside.refused({view.host.host: mine.host(view) for view in views}, mine)
+    if refusal is None:
+        return None
+    plainly = {view.host.host: plain.host(view) for view in views}
+    # What nginx refuses without it too is not its fault.
+    return refusal if aside.refused(plainly, plain) is None else None
 
 
 def check_logs(config: NginxConfig, folder: Path, places: Places) -> None:

@@ -39,3 +39,5 @@ SAMPLES: tuple[HostView, ...] = (
         upstreams=(_upstream("il_sample_c"),),
     ),
 )
+WITHOUT_DEFAULT: tuple[HostView, ...] = tuple(view for view in SAMPLES if view.host.host != DEFAULT_HOST)
+"""Where nobody is the default backend, the main file answers unknown hosts."""
