@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from interlock.errors import ConfigError
-from support.nginx_lab import open_nginx
+from interlock_extension.nginx import processes
+from support.nginx_lab import files_for, open_nginx, view
 from support.ports import free_port
 
 
@@ -28,3 +30,18 @@ def test_it_is_tried_with_a_default_backend_and_without(tmp_path: Path, written:
     written.write_text(text)
     with pytest.raises(ConfigError, match=r't\.conf: nginx refuses what it makes: unknown directive "bogus_directive"'):
         open_nginx(tmp_path / "nginx", free_port(), template=str(written))
+
+
+@pytest.mark.root
+def test_a_comment_without_a_line_break_leaves_the_user_of_the_workers(written: Path) -> None:
+    written.write_text("{% extends base %}{% block top %}# reviewed{% endblock %}")
+    # One that every user may pass through, which pytest's are not.
+    with tempfile.TemporaryDirectory(prefix="il-") as folder:
+        Path(folder).chmod(0o755)
+        renderer, control = open_nginx(Path(folder) / "nginx", free_port(), template=str(written), User="daemon")
+        try:
+            control.start(files_for(renderer, view("a.example", 1)))
+            (worker,) = processes.children(control.pid or 0)
+            assert Path(f"/proc/{worker}").owner() == "daemon"
+        finally:
+            control.stop(1.0)

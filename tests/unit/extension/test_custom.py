@@ -52,6 +52,30 @@ def test_each_block_of_a_host(block: str, times: int) -> None:
     assert host(f"{{% extends base %}}{{% block {block} %}}X-{block};\n{{% endblock %}}").count(f"X-{block};") == times
 
 
+@pytest.mark.parametrize("end", ["", "{{ '' }}", "{% if part %}{% endif %}", "\n{%- if 1 %}{% endif %}"])
+@pytest.mark.parametrize(
+    "block", ["top", "main", "events", "http", "unknown_host", "host_top", "upstream", "server", "location"]
+)
+def test_a_comment_at_the_end_of_a_block_hides_nothing_of_ours(block: str, end: str) -> None:
+    def active(text: str) -> list[str]:
+        written = renderer(text)
+        both = written.shared(1, 1, default=False)[MAIN] + written.host(VIEW)
+        lines = [line.strip() for line in both.decode().splitlines() if not line.strip().startswith("#")]
+        return [line for line in lines if line]
+
+    def replaced(content: str) -> str:
+        return f"{{% if 1 %}}{{% extends base %}}{{% endif %}}{{% block {block} %}}{content}{{% endblock %}}"
+
+    assert active(replaced(f"# reviewed{end}")) == active(replaced(""))
+
+
+def test_a_block_that_ends_its_line_itself_is_written_as_it_is() -> None:
+    mine = "{% extends base %}{% block top %}# Written by Interlock; changes are overwritten.\n{% endblock %}"
+    assert main(mine) == main("{% extends base %}")
+    inner = '{% extends base %}{% block server %}add_header x "{% block mine %}a{% endblock %}b";{% endblock %}'
+    assert 'add_header x "ab";\n' in host(inner)
+
+
 def test_values_in_blocks() -> None:
     text = (
         "{% extends base %}{% block location %}# {{ match }} {{ route.upstream }} {{ config.read_timeout }} "

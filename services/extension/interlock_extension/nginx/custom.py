@@ -143,9 +143,9 @@ def compiled(environment: jinja2.Environment, template: Template, bases: Sequenc
     try:
         tree = environment.parse(template.text)
         _refuse_unguarded(template, tree)
-        _refuse_unknown_blocks(
-            template, tree, [name for base in bases for name in environment.get_template(base).blocks]
-        )
+        known = [name for base in bases for name in environment.get_template(base).blocks]
+        _refuse_unknown_blocks(template, tree, known)
+        _end_lines(environment, tree, known)
         return environment.from_string(tree)
     except jinja2.TemplateSyntaxError as error:
         raise ConfigError(f"{template.path}:{error.lineno}: {error.message}; correct the template ({_PAGE})") from error
@@ -195,6 +195,23 @@ def _outermost_blocks(node: jinja2.nodes.Node) -> Iterator[jinja2.nodes.Block]:
             yield child
         else:
             yield from _outermost_blocks(child)
+
+
+def _end_lines(environment: jinja2.Environment, tree: jinja2.nodes.Template, ours: Sequence[str]) -> None:
+    """Have each block that stands in the place of one of ours end its line: a comment there hides nothing after it."""
+    if next(tree.find_all(jinja2.nodes.Extends), None) is None:
+        return
+    for block in tree.find_all(jinja2.nodes.Block):
+        if block.name in ours and block.body and not _ends_line(block.body[-1]):
+            end = jinja2.nodes.Output([jinja2.nodes.TemplateData("\n")])
+            block.body.append(end.set_lineno(block.lineno).set_environment(environment))
+
+
+def _ends_line(node: jinja2.nodes.Node) -> bool:
+    if not isinstance(node, jinja2.nodes.Output):
+        return False
+    last = node.nodes[-1]
+    return isinstance(last, jinja2.nodes.TemplateData) and last.data.endswith("\n")
 
 
 def rendered(template: Template, using: jinja2.Template, values: dict[str, object]) -> str:
