@@ -45,3 +45,14 @@ def test_a_comment_without_a_line_break_leaves_the_user_of_the_workers(written: 
             assert Path(f"/proc/{worker}").owner() == "daemon"
         finally:
             control.stop(1.0)
+
+
+@pytest.mark.parametrize("directive", ["index a.html", "log_format mine '$status'"])
+def test_a_directive_without_its_end_takes_no_host_with_it(tmp_path: Path, written: Path, directive: str) -> None:
+    """Both take any number of words, and so the include of the hosts."""
+    written.write_text(f"{{% extends base %}}{{% block http %}}{directive}{{% endblock %}}")
+    name = directive.split(maxsplit=1)[0]
+    with pytest.raises(
+        ConfigError, match=rf't\.conf: nginx refuses what it makes: .*"{name}" is not terminated by ";"'
+    ):
+        open_nginx(tmp_path / "nginx", free_port(), template=str(written))
