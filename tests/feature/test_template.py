@@ -53,6 +53,8 @@ def test_case_36_one_that_cannot_be_used_ends_the_worker_at_once(tmp_path: Path)
             ("a\n{{ .Port }}", ":2: {{ .… is of a Go template"),
             ("{% extends base %}{% block server %}nonsense on;\n{% endblock %}", 'unknown directive "nonsense"'),
             ("{% extends base %}{% block server %}{{ nothing }}{% endblock %}", "'nothing' is undefined"),
+            ("worker_processes 1; events {} http { server { listen 80; } }", "daemon off; pid nginx.pid;"),
+            ("{% extends base %}{% block unknown_host %}nonsense on;{% endblock %}", 'unknown directive "nonsense"'),
         )
     ):
         template = tmp_path / f"{number}.j2"

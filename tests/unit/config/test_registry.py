@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from interlock.config.document import SECTIONS
-from interlock.config.fragments import statements
+from interlock.config.fragments import directives, statements
 from interlock.config.kinds import seconds, size
 from interlock.config.nginx import NGINX
 from interlock.config.sections import CORE, EXTENSION, FIRST_VERSION, HAPROXY_ONLY, PROXY
@@ -70,6 +70,18 @@ def test_every_key_says_what_it_is() -> None:
 )
 def test_statements(text: str, found: list[str]) -> None:
     assert [f"{s.name}{s.ends}" for s in statements(text)] == found
+
+
+def test_directives_of_all_levels() -> None:
+    text = """map $a 'b c' { default "x\\"y" } # z;\n server { listen 1; return ${a}b"""
+    found = [(d.words, d.depth, text[d.begin : d.end], d.ends) for d in directives(text)]
+    assert found == [
+        (("map", "$a", "b c"), 0, "map $a 'b c' {", "{"),
+        (("default", 'x"y'), 1, 'default "x\\"y" }', ""),
+        (("server",), 0, "server {", "{"),
+        (("listen", "1"), 1, "listen 1;", ";"),
+        (("return", "${a}b"), 1, "return ${a}b", ""),
+    ]
 
 
 def test_sizes_in_bytes() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from interlock.errors import ConfigError, ConfigRejected
 from interlock_extension.nginx.config import read_config
 from interlock_extension.nginx.custom import Template
 from interlock_extension.nginx.mounted import find
+from interlock_extension.nginx.needed import lacking
 from interlock_extension.nginx.render import MAIN, Facts, NginxRenderer
 from interlock_extension.nginx.samples import SAMPLES
 from support.nginx_lab import view
@@ -91,6 +94,19 @@ def test_values_in_blocks() -> None:
 def test_a_whole_template_of_ones_own() -> None:
     assert main("{{ part | quote }}\n") == '"main"\n'
     assert host("{{ part | quote }}\n") == '"host"\n'
+
+
+def test_what_a_whole_main_file_must_hold_is_what_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs/templates.md").read_text()
+    documented = (
+        page.partition("refuses a template that leaves one out")[2].partition(":\n\n")[2].partition("\nWith ")[0]
+    )
+    facts = msgspec.structs.replace(FACTS, user=("nobody", "nogroup"))
+    written = NginxRenderer(read_config({}), facts, Template(path="/my.j2", text=textwrap.dedent(documented)))
+    main = written.shared(1, 1, default=False)[MAIN].decode()
+    assert lacking(main, 1, ("nobody", "nogroup")) == []
+    # Each of its lines is there for a reason.
+    assert len(lacking("", 1, ("nobody", "nogroup"))) == main.count(";")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from interlock.errors import ConfigRejected, NotInPlace, ProxyUnavailable
 from interlock.runtime.logging import get_logger
 from interlock.runtime.parts import Part
 from interlock.runtime.process import Identity, Process
-from interlock_extension.nginx import processes
+from interlock_extension.nginx import detached, processes
 from interlock_extension.nginx.aside import Aside
 from interlock_extension.nginx.complaints import Complaints
 from interlock_extension.nginx.generations import Bounds
@@ -173,6 +173,7 @@ class NginxControl:
         deadline = time.monotonic() + APPLY_TIMEOUT
         while not (ask(self._place.folder, _VERSION_PATH) or "").startswith(generation):
             if not process.alive():
+                detached.end(self._place.folder, process.returncode)
                 self._explain_start(mark)
             if time.monotonic() > deadline:
                 process.stop(1.0)
@@ -180,6 +181,7 @@ class NginxControl:
             time.sleep(_STEP)
         identity = process.identity()
         if identity is None:
+            detached.end(self._place.folder, process.returncode)
             raise ProxyUnavailable("nginx ended right after its start; see its error log")
         self._process = process
         self._place.proven()

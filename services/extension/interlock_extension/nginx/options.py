@@ -19,10 +19,11 @@ from interlock_extension.nginx import limits
 from interlock_extension.nginx.aside import Aside
 from interlock_extension.nginx.config import NginxConfig
 from interlock_extension.nginx.custom import Template
+from interlock_extension.nginx.needed import lacking, runs_no_workers
 from interlock_extension.nginx.pidlink import link_pid
 from interlock_extension.nginx.raw import blame, complaint, raw_lines, without_raw_lines
 from interlock_extension.nginx.refusal import Refusal
-from interlock_extension.nginx.render import Facts, NginxRenderer
+from interlock_extension.nginx.render import MAIN, Facts, NginxRenderer
 from interlock_extension.nginx.samples import SAMPLES, WITHOUT_DEFAULT
 from interlock_extension.port import HostView
 
@@ -97,7 +98,8 @@ def try_template(config: NginxConfig, facts: Facts, aside: Aside, template: Temp
         return
     mine, plain = NginxRenderer(config, facts, template), NginxRenderer(config, facts)
     try:
-        mine.shared(1, 1, default=False)
+        for default in (False, True):
+            _check_needed(mine.shared(1, 1, default=default)[MAIN].decode(), config, facts, template)
         refusals = (_refused_for_template(mine, plain, aside, views) for views in (SAMPLES, WITHOUT_DEFAULT))
         refusal = next(filter(None, refusals), None)
     except ConfigRejected as error:
@@ -108,6 +110,19 @@ def try_template(config: NginxConfig, facts: Facts, aside: Aside, template: Temp
     if refusal is not None:
         raise ConfigError(
             f"template {template.path}: nginx refuses what it makes: {refusal.said}; correct the template"
+        )
+
+
+def _check_needed(main: str, config: NginxConfig, facts: Facts, template: Template) -> None:
+    lacks = lacking(main, int(config.worker_processes), facts.user)
+    if lacks:
+        raise ConfigError(
+            f"template {template.path}: the main file that it makes lacks {' '.join(lacks)} Without that, a worker "
+            f"cannot run nginx: begin with {{% extends base %}}, or write it too (docs/templates.md shows where)"
+        )
+    if runs_no_workers(main):
+        raise ConfigError(
+            f"template {template.path}: master_process off: nginx could not be reloaded then; leave it out"
         )
 
 
