@@ -89,7 +89,7 @@ def try_raw_lines(config: NginxConfig, facts: Facts, aside: Aside, places: Place
     if culprit is None:
         raise ConfigError(f"{', '.join(places[key] for key in given)}: nginx refuses: {complaint(refusal)}")
     item = f", item {culprit.item}" if culprit.item else ""
-    raise ConfigError(f"{places[culprit.key]}{item} = {culprit.text!r}: nginx refuses: {complaint(refusal)}")
+    raise ConfigError(f"{places[culprit.key]}{item} = {culprit.text!r}: nginx refuses: {complaint(refusal, culprit)}")
 
 
 def try_template(config: NginxConfig, facts: Facts, aside: Aside, template: Template | None) -> None:

@@ -5,12 +5,14 @@ They are written as they are, each key into a file of its own, so that nginx's c
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from interlock.config.fragments import statements
+from interlock.config.fragments import directives, statements
 from interlock_extension.nginx.config import NginxConfig
 from interlock_extension.nginx.refusal import Refusal
 
@@ -42,11 +44,15 @@ _INDENT = {"": GLOBAL, "    ": HTTP}
 
 
 class Culprit(msgspec.Struct, frozen=True, kw_only=True):
-    """The key at fault, and the item of its list, from 1; None where nginx's words lead to the key only."""
+    """The key at fault, and the item of its list, from 1; None where nginx's words lead to the key only.
+
+    `goes_on`: its directive has no end there and takes in the next item.
+    """
 
     key: str
     text: str
     item: int | None = None
+    goes_on: bool = False
 
 
 def raw_lines(config: NginxConfig) -> dict[str, tuple[str, ...]]:
@@ -91,7 +97,7 @@ def blame(config: NginxConfig, refusal: Refusal) -> Culprit | None:
     given = raw_lines(config)
     for key, items in given.items():
         if refusal.file and refusal.file.endswith(f"/{FILES[key]}"):
-            return _at(key, items, refusal.line or 1)
+            return _at(key, items, refusal)
     variable = _VARIABLE.search(refusal.said)
     if variable:
         uses = re.compile(rf"\$\{{?{variable['name']}\b")
@@ -102,14 +108,26 @@ def blame(config: NginxConfig, refusal: Refusal) -> Culprit | None:
     return None
 
 
-def _at(key: str, items: tuple[str, ...], line: int) -> Culprit:
-    end = 0
-    for number, item in enumerate(items, 1):
-        end += item.count("\n") + 1
-        if line <= end:
-            return _culprit(key, item, number)
+def _at(key: str, items: tuple[str, ...], refusal: Refusal) -> Culprit:
     # What is not closed is refused at the end of the file.
-    return _culprit(key, items[-1], len(items))
+    last = [number for number, item in enumerate(items, 1) for _ in range(item.count("\n") + 1)]
+    number = last[min(refusal.line or 1, len(last)) - 1]
+    began = _began(items, number, refusal.said)
+    found = _culprit(key, items[began - 1], began)
+    return msgspec.structs.replace(found, goes_on=began < number)
+
+
+def _began(items: tuple[str, ...], number: int, said: str) -> int:
+    """The item in which the directive begins that nginx refused when it had read item `number`."""
+    starts = [0, *itertools.accumulate(len(item) + 1 for item in items)]
+    start, stop = starts[number - 1], starts[number]
+    found = list(directives("\n".join(items)))
+    for one in found:
+        if one.begin < start < one.end:
+            alone = not any(start <= other.begin < stop for other in found)
+            if alone or not one.ends or f'"{one.words[0]}"' in said:
+                return bisect.bisect_right(starts, one.begin)
+    return number
 
 
 def _culprit(key: str, item: str, number: int) -> Culprit:
@@ -118,9 +136,11 @@ def _culprit(key: str, item: str, number: int) -> Culprit:
     return Culprit(key=key, text=item, item=number)
 
 
-def complaint(refusal: Refusal) -> str:
+def complaint(refusal: Refusal, culprit: Culprit | None = None) -> str:
     """What nginx said, without our file's name, and what to do."""
     said = _PLACE.sub("", refusal.said)
+    if culprit and culprit.item and culprit.goes_on:
+        return f'{said}; without a ";" it goes on into item {culprit.item + 1}: end it, or correct it'
     if "duplicate" in said:
         return f"{said}; Interlock sets that itself: use its key (`interlock config keys`), or leave the line out"
     if "unexpected" in said or "not terminated" in said:
