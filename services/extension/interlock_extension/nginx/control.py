@@ -20,9 +20,10 @@ from interlock.errors import ConfigRejected, NotInPlace, ProxyUnavailable
 from interlock.runtime.logging import get_logger
 from interlock.runtime.parts import Part
 from interlock.runtime.process import Identity, Process
-from interlock_extension.nginx import detached, processes
+from interlock_extension.nginx import processes
 from interlock_extension.nginx.aside import Aside
 from interlock_extension.nginx.complaints import Complaints
+from interlock_extension.nginx.ending import end, end_detached, wait
 from interlock_extension.nginx.generations import Bounds
 from interlock_extension.nginx.markers import Markers
 from interlock_extension.nginx.place import Place
@@ -128,7 +129,7 @@ class NginxControl:
             if running.alive():
                 self._log.error("the running nginx does not answer: another is started", pid=running.pid)
                 # A new one could not listen beside it. Asked to quit, it finishes the requests in flight.
-                _end(running, (signal.SIGQUIT, _QUIT_TIMEOUT), (signal.SIGTERM, _ORPHAN_TIMEOUT))
+                end(running, (signal.SIGQUIT, _QUIT_TIMEOUT), (signal.SIGTERM, _ORPHAN_TIMEOUT))
             return False
         self._settle(running, generation)
         if not self._is_written(generation):
@@ -173,7 +174,7 @@ class NginxControl:
         deadline = time.monotonic() + APPLY_TIMEOUT
         while not (ask(self._place.folder, _VERSION_PATH) or "").startswith(generation):
             if not process.alive():
-                detached.end(self._place.folder, process.returncode)
+                end_detached(self._place.folder, process.returncode)
                 self._explain_start(mark)
             if time.monotonic() > deadline:
                 process.stop(1.0)
@@ -181,7 +182,7 @@ class NginxControl:
             time.sleep(_STEP)
         identity = process.identity()
         if identity is None:
-            detached.end(self._place.folder, process.returncode)
+            end_detached(self._place.folder, process.returncode)
             raise ProxyUnavailable("nginx ended right after its start; see its error log")
         self._process = process
         self._place.proven()
@@ -208,10 +209,10 @@ class NginxControl:
         for identity in left:
             # QUIT closes the listening sockets at once and lets requests in flight finish.
             identity.send_signal(signal.SIGQUIT)
-        if not _wait(lambda: not any(processes.title(i.pid) == processes.WORKER for i in left), _ORPHAN_TIMEOUT):
+        if not wait(lambda: not any(processes.title(i.pid) == processes.WORKER for i in left), _ORPHAN_TIMEOUT):
             for identity in left:
                 identity.send_signal(signal.SIGKILL)
-            _wait(lambda: not any(identity.alive() for identity in left), _ORPHAN_TIMEOUT)
+            wait(lambda: not any(identity.alive() for identity in left), _ORPHAN_TIMEOUT)
 
     # Applying
 
@@ -353,7 +354,7 @@ class NginxControl:
         if not master.alive():
             # It died before; its workers do not end by themselves.
             self._end_orphans()
-        if not _end(master, (signal.SIGQUIT, timeout), (signal.SIGTERM, _ORPHAN_TIMEOUT)):
+        if not end(master, (signal.SIGQUIT, timeout), (signal.SIGTERM, _ORPHAN_TIMEOUT)):
             self._end_orphans()
         if self._process is not None:
             self._process.wait(_ORPHAN_TIMEOUT)
@@ -372,23 +373,3 @@ def _is_worker(pid: int) -> bool:
 
 def _is_ready(pid: int) -> bool:
     return processes.title(pid) == processes.WORKER
-
-
-def _end(identity: Identity, *steps: tuple[signal.Signals, float]) -> bool:
-    """Signals, each with the seconds to wait for the end, then SIGKILL; whether that was not needed."""
-    for number, timeout in steps:
-        identity.send_signal(number)
-        if _wait(lambda: not identity.alive(), timeout):
-            return True
-    identity.send_signal(signal.SIGKILL)
-    _wait(lambda: not identity.alive(), _ORPHAN_TIMEOUT)
-    return False
-
-
-def _wait(condition: Callable[[], bool], timeout: float) -> bool:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_STEP)
-    return True
