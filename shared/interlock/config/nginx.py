@@ -32,7 +32,7 @@ NGINX = Section(
         Key(name="User", kind=text('"nginx"'), default="(nobody)",
             doc="As whom nginx's workers run, where we are root. `nginx`: the default where there is no such user."),
         Key(name="PidPath", kind=text('"/var/run/proxy.pid"'), default="(none)",
-            doc="A symbolic link to nginx's pid file, which is in the state folder; made where that is possible."),
+            doc="A symbolic link to nginx's pid file in the state folder while nginx runs, where it can be made."),
         Key(name="MaxConnections", kind=number(16, 1_000_000), default="1024",
             doc="Connections of one of nginx's workers, those to services included."),
         Key(name="ConnectTimeout", kind=nginx_time(positive=True, whole_seconds=True), default='"300ms"',

@@ -380,7 +380,29 @@ def test_pid_path(start: Start, tmp_path: Path) -> None:
     proxy = start(PidPath=str(path))
     assert int(path.read_text()) == proxy.control.pid
     proxy.control.stop(1.0)
+    assert not path.is_symlink()
     assert not path.exists()
+
+
+def test_a_pid_path_stays_while_nginx_is_left_running(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "proxy.pid"
+    proxy = start(PidPath=str(path))
+    pid = proxy.control.pid
+    proxy.control.leave()
+    assert int(path.read_text()) == pid
+    _, next_one = open_nginx(proxy.folder / "nginx", proxy.port, PidPath=str(path))
+    assert next_one.start(files_for(proxy.renderer, view(HOST, proxy.backend.port))) == "adopted"
+    assert int(path.read_text()) == pid
+    next_one.stop(1.0)
+    assert not path.is_symlink()
+
+
+def test_a_pid_path_goes_also_where_nginx_never_ran(tmp_path: Path) -> None:
+    path = tmp_path / "proxy.pid"
+    _, control = open_nginx(tmp_path / "nginx", free_port(), PidPath=str(path))
+    assert path.is_symlink()
+    control.stop(1.0)
+    assert not path.is_symlink()
 
 
 @pytest.mark.parametrize("taken", [True, False])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock_extension.nginx.pidlink import link_pid
+from interlock_extension.nginx.pidlink import link_pid, unlink_pid
 
 
 def test_an_older_link_or_pid_file_is_replaced(tmp_path: Path) -> None:
@@ -25,3 +25,16 @@ def test_where_neither_making_nor_removing_is_possible_it_says_so(tmp_path: Path
     (tmp_path / "file").write_text("x")
     path = tmp_path / name
     assert (link_pid(path, tmp_path / "nginx.pid") or "").startswith(f"{path} cannot be made: ")
+
+
+def test_the_link_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    path, pid_file, others = tmp_path / "proxy.pid", tmp_path / "nginx.pid", tmp_path / "other.pid"
+    assert link_pid(path, pid_file) is None
+    unlink_pid(path, others)
+    assert path.is_symlink()
+    for _ in range(2):
+        unlink_pid(path, pid_file)
+        assert not path.is_symlink()
+    path.write_text("7\n")
+    unlink_pid(path, pid_file)
+    assert path.read_text() == "7\n"

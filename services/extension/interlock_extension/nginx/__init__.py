@@ -21,6 +21,7 @@ from interlock_extension.nginx.options import (
     modules_for,
     try_raw_lines,
     try_template,
+    withdraw_pid,
 )
 from interlock_extension.nginx.place import worker_user
 from interlock_extension.nginx.render import Facts, NginxRenderer
@@ -70,7 +71,10 @@ class NginxExtension:
         bounds = Bounds(memory=processes.memory_limit() // 4)
         workers = int(config.worker_processes)
         check_logs(config, settings.folder, places)
-        control = NginxControl(part, settings.folder, renderer, workers=workers, grace=grace, bounds=bounds)
+        control = NginxControl(
+            part, settings.folder, renderer, workers=workers, grace=grace, bounds=bounds,
+            at_end=lambda: withdraw_pid(config, settings.folder),
+        )  # fmt: skip
         try_raw_lines(config, facts, control.aside, places)
         try_template(config, facts, control.aside, template)
         announce_pid(config, settings.folder, places)

@@ -54,7 +54,7 @@ class NginxControl:
     """One nginx in one folder. See `interlock_extension.port.Control`.
 
     `grace`: seconds that an old worker keeps idle connections at most (`keepalive_min_timeout`). `aside`: where nginx
-    reads what it is not to run.
+    reads what it is not to run. `at_end`: called when nginx has been stopped, not when it is left.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class NginxControl:
         grace: float,
         bounds: Bounds | None = None,
         clock: Callable[[], float] = time.time,
+        at_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._part = part
         self._place = Place(folder)
@@ -78,6 +79,7 @@ class NginxControl:
         self._grace = grace
         self._retired = Retired(self._markers, bounds or Bounds())
         self._clock = clock
+        self._at_end = at_end
         self._log = get_logger(service="extension", proxy="nginx")
         self._process: Process | None = None
         self._master: Identity | None = None
@@ -349,8 +351,11 @@ class NginxControl:
     def stop(self, timeout: float) -> None:
         """See `Control.stop`."""
         master, self._master = self._master, None
-        if master is None:
-            return
+        if master is not None:
+            self._stop(master, timeout)
+        self._at_end()
+
+    def _stop(self, master: Identity, timeout: float) -> None:
         if not master.alive():
             # It died before; its workers do not end by themselves.
             self._end_orphans()

@@ -20,7 +20,7 @@ from interlock_extension.nginx.aside import Aside
 from interlock_extension.nginx.config import NginxConfig
 from interlock_extension.nginx.custom import Template
 from interlock_extension.nginx.needed import lacking, runs_no_workers
-from interlock_extension.nginx.pidlink import link_pid
+from interlock_extension.nginx.pidlink import link_pid, unlink_pid
 from interlock_extension.nginx.raw import blame, complaint, raw_lines, without_raw_lines
 from interlock_extension.nginx.refusal import Refusal
 from interlock_extension.nginx.render import MAIN, Facts, NginxRenderer
@@ -156,8 +156,18 @@ def check_logs(config: NginxConfig, folder: Path, places: Places) -> None:
 
 def announce_pid(config: NginxConfig, folder: Path, places: Places) -> None:
     """The link that `PidPath` asks for; where it cannot be made, nothing else depends on it."""
-    wrong = link_pid(Path(config.pid_path), folder.resolve() / "nginx.pid") if config.pid_path else None
+    wrong = link_pid(Path(config.pid_path), _pid_file(folder)) if config.pid_path else None
     if wrong:
         get_logger(service="extension", proxy="nginx").warning(
             f"{places['PidPath']} has no effect: {wrong}; nginx's pid is in {folder / 'nginx.pid'}"
         )
+
+
+def withdraw_pid(config: NginxConfig, folder: Path) -> None:
+    """Remove that link again, when nginx has been ended."""
+    if config.pid_path:
+        unlink_pid(Path(config.pid_path), _pid_file(folder))
+
+
+def _pid_file(folder: Path) -> Path:
+    return folder.resolve() / "nginx.pid"

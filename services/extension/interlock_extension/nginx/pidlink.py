@@ -1,6 +1,7 @@
 """`PidPath`: where others look for nginx's pid. Shell.
 
-nginx writes its pid into its own folder, by which the next worker finds it again; the path is a symbolic link to that.
+nginx writes its pid into its own folder, by which the next worker finds it again; the path is a symbolic link to that,
+as long as nginx runs.
 """
 
 from __future__ import annotations
@@ -27,3 +28,10 @@ def link_pid(path: Path, pid_file: Path) -> str | None:
             fresh.unlink()
         return f"{path} cannot be made: {error.strerror}"
     return None
+
+
+def unlink_pid(path: Path, pid_file: Path) -> None:
+    """Remove the link; what others have put in its place stays. One that may not be removed harms nobody."""
+    with contextlib.suppress(OSError):
+        if path.is_symlink() and path.readlink() == pid_file:
+            path.unlink()
