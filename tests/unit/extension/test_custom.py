@@ -86,6 +86,10 @@ def test_values_in_blocks() -> None:
     )
     assert '# ^~ "/" shop_example_' in host(text)
     assert ' 600 "shop.example" ""\n' in host(text)
+    assert '# "" "/"\n' in host(
+        '{% extends base %}{% block location %}# {{ route.path | interpolate }} {{ (route.path or "/") | quote }}'
+        "\n{% endblock %}"
+    )
     assert "only" in host(
         '{% extends base %}{% block server %}{% if host == "shop.example" %}only;{% endif %}{% endblock %}'
     )
