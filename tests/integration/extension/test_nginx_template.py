@@ -148,7 +148,7 @@ def test_a_whole_template_with_what_a_worker_needs_serves(
     try:
         control.start(files_for(renderer, view("a.example", one.port)))
         assert ask(port, "a.example").text.startswith("one ")
-        control.apply(files_for(renderer, view("a.example", two.port)), "v")
+        control.apply_snapshot(files_for(renderer, view("a.example", two.port)), "v")
         assert ask(port, "a.example").text.startswith("two ")
     finally:
         control.stop(1.0)
