@@ -271,12 +271,22 @@ def test_a_change_at_no_replicas_is_on_trial_until_it_is_served() -> None:
     assert "last accepted configuration is held" in lab.problem(shop()).reason
 
 
+def test_a_refusal_of_a_host_that_nobody_claims_any_more_is_nothing() -> None:
+    lab = Lab(shop(), service("blog", hosts="blog.com"))
+    lab.apply(shop(path="/b"))
+    late = lab.refuses("p1")
+    lab.apply(gone=shop().id)
+    assert not lab.hear(late)
+    assert lab.plan.holds.records == {}
+
+
 def test_neighbours_on_the_same_host_are_concerned_keep_their_path_and_may_join() -> None:
     api = service("api", task("t5", "10.0.1.5"), hosts="shop.com", context_root="/api")
     lab = Lab(shop(path="/a"), api)
     lab.apply(shop(path="/b"))
     lab.hear(lab.refuses("p1"))
     assert lab.paths() == ["/api", "/a"]
+    assert lab.plan.holds.records["shop.com"].services == (api.id, shop().id)
     problem = lab.problem(shop())
     assert problem.concerned == ("api",)
     assert api.id not in lab.plan.plan.problems
@@ -374,3 +384,13 @@ def test_what_changed_while_nobody_planned_is_on_trial_against_what_was_publishe
     assert heir.holds.records["shop.com"].policy == lab.plan.plan.hosts["shop.com"]
     assert heir.holds.changed.keys() == {"shop.com", "gone.com"}
     assert heir.holds.changed["gone.com"] is None
+
+
+def test_who_takes_over_remembers_what_was_published_between() -> None:
+    lab = Lab(shop())
+    lab.apply(shop(path="/b"))
+    accepted, between = lab.plan.holds.records["shop.com"].policy, lab.plan.policies["shop.com"]
+    heir = ClusterPlan()
+    heir.apply({shop().id: shop(path="/c")})
+    heir.follow(lab.plan.policies, lab.plan.holds.records)
+    assert heir.holds.records == {"shop.com": Held(policy=accepted, between=(between,))}

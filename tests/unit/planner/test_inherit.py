@@ -130,9 +130,10 @@ def test_what_is_told_of_a_service_that_cannot_be_read() -> None:
 
 
 def test_a_service_that_claims_nothing_is_told_by_its_name_too() -> None:
-    idle = service("idle", hosts="idle.com", port="x")
+    idle = service("idle", port="x")
     plan = ClusterPlan()
     plan.apply({idle.id: idle})
+    assert plan.claim(idle.id) is None
     plan.apply({}, {idle.id: "schema 9"})
     [told] = [problem for problem in plan.plan.problems[idle.id] if problem.code == "unreadable"]
     assert (told.service, told.severity) == ("idle", "error")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from interlock.model.problem import Problem
 from interlock.model.swarm import Service
 from interlock_planner.plan import ClusterPlan, scratch
+from interlock_planner.stages.loops import loop_problem
 from support.swarm_values import service
 
 
@@ -63,6 +64,17 @@ def test_three_services() -> None:
 def test_only_whose_redirect_counts_is_told_of_the_loop() -> None:
     younger = redirecting("copy", "a.com", "http://b.com", created="2025-01-01T00:00:00Z")
     assert scratch([ONE, TWO, younger]).problems.keys() == {ONE.id, TWO.id}
+
+
+def test_a_loop_of_services_of_one_name_names_no_other() -> None:
+    """An old one and its successor, say."""
+    both = [redirecting("same", f"{n}.com", f"http://{m}.com", service_id=n) for n, m in ("xy", "yx")]
+    [problem] = scratch(both).problems["x"]
+    assert (problem.reason, problem.concerned) == ("is a redirect loop (x.com → y.com → x.com)", ())
+
+
+def test_a_host_that_is_not_planned_is_in_no_loop() -> None:
+    assert loop_problem("a.com", ONE.id, {}) is None
 
 
 def test_a_chain_that_ends_is_none() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from interlock.model.names import upstream_name
+from interlock.model.problem import Problem
 from interlock.model.routing import DEFAULT_HOST, Plan, Route, Upstream
 from interlock.model.swarm import Network, Service
 from interlock.wire import codec
@@ -180,8 +181,13 @@ def test_one_mistake_hides_no_other() -> None:
     [found] = scratch([service("shop", hosts="a.com", port="http", networks=(NET, other))]).problems.values()
     assert {problem.code for problem in found} == {"port-invalid", "network-ambiguous"}
     # But what follows from a mistake is not told beside it.
-    [found] = scratch([service("shop", hosts="a.com", network="a b", networks=(NET, other))]).problems.values()
-    assert "network-ambiguous" not in {problem.code for problem in found}
+    [found] = scratch([service("shop", hosts="a.com", backend_mode="vips", networks=(NET, other))]).problems.values()
+    assert [problem.code for problem in found] == ["mode-invalid"]
+    # A warning of such a label is no reason to be silent.
+    [found] = scratch(
+        [service("shop", hosts="a.com", port="http", backend_mode="vip", ip_hash="true", networks=())]
+    ).problems.values()
+    assert "network-none" in {problem.code for problem in found}
 
 
 def test_what_is_not_relevant_makes_no_delta() -> None:
@@ -283,12 +289,22 @@ def test_a_websocket_in_another_services_context_root_is_that_services() -> None
     assert {route.path: route.websockets for route in plan.hosts["a.com"].routes} == {
         "/app": (), "/": ("/apple", "/ws"),
     }  # fmt: skip
-    told = plan.problems[site.id]
-    assert [(p.code, p.value, p.concerned) for p in told] == [
-        ("conflict", "/app", ("app",)),
-        ("conflict", "/app/ws", ("app",)),
-    ]
-    assert app.id not in plan.problems
+    assert plan.problems == {
+        site.id: tuple(
+            Problem(
+                code="conflict",
+                service="site",
+                service_id=site.id,
+                key=LB + "websocket_endpoints",
+                value=path,
+                reason="it lies in the context root /app of app at a.com, which answers there",
+                remedy=f"Take it out of {LB}websocket_endpoints, or give that service another context root",
+                severity="warning",
+                concerned=("app",),
+            )
+            for path in ("/app", "/app/ws")
+        )
+    }
 
 
 def test_a_service_whose_host_an_older_one_redirects_is_not_served_and_told_so() -> None:
@@ -297,6 +313,13 @@ def test_a_service_whose_host_an_older_one_redirects_is_not_served_and_told_so()
     plan = scratch([old, young])
     assert plan.hosts["a.com"].routes == ()
     assert [(p.code, p.severity) for p in plan.problems[young.id]] == [("conflict", "error")]
+
+
+def test_a_path_that_nobody_serves_hides_no_conflict_of_another_path() -> None:
+    broken = service("broken", hosts="a.com", context_root="/x", port="none")
+    old = service("old", hosts="a.com", created="2024-06-01T10:00:00Z")
+    young = service("young", hosts="a.com", ip_hash="true", created="2024-07-01T10:00:00Z")
+    assert [problem.code for problem in scratch([broken, old, young]).problems[young.id]] == ["conflict"]
 
 
 def test_who_is_kept_from_being_routed_claims_its_hosts_all_the_same() -> None:

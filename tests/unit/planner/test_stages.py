@@ -123,3 +123,7 @@ def test_a_claim_is_of_no_host_yet() -> None:
     claim, _ = claim_of(service("shop", task("t1"), hosts="a.com,b.com", ip_hash="true"))
     assert claim is not None
     assert claim.policy == Route(upstream="", ip_hash=True)
+    # Of one that is not routed, the path is all that counts.
+    claim, _ = claim_of(service("shop", hosts="a.com", context_root="/x", ip_hash="true", port="none"))
+    assert claim is not None
+    assert claim.policy == Route(path="/x", upstream="")
