@@ -46,3 +46,15 @@ def test_of_two_services_of_one_name_the_one_that_moved_is_told() -> None:
     accepted, wanted = (scratch([stays, named("s2", path)]).hosts["shop.com"] for path in ("/b", "/c"))
     record = Held(policy=accepted, refused=policy_digest(wanted))
     assert scratch([stays, named("s2", "/c")], {"shop.com": record}).problems.keys() == {"s2"}
+
+
+def test_an_upstream_that_an_earlier_version_named_otherwise_is_nobodys_change() -> None:
+    stays = service("stays", hosts="shop.com", context_root="/stays")
+    accepted, wanted = (
+        scratch([stays, service("moves", hosts="shop.com", context_root=path)]).hosts["shop.com"]
+        for path in ("/b", "/c")
+    )
+    routes = tuple(msgspec.structs.replace(route, upstream=f"v0_{route.upstream}") for route in accepted.routes)
+    record = Held(policy=msgspec.structs.replace(accepted, routes=routes), refused=policy_digest(wanted))
+    plan = scratch([stays, service("moves", hosts="shop.com", context_root="/c")], {"shop.com": record})
+    assert plan.problems.keys() == {"id-moves"}
