@@ -95,6 +95,16 @@ def test_values_in_blocks() -> None:
     )
 
 
+def test_values_of_ours_are_written_also_where_they_are_empty() -> None:
+    text = '{% extends base %}{% block upstream %}# "{{ upstream.balance }}{{ upstream.cookie }}"\n{% endblock %}'
+    assert '# ""\n' in host(text)
+
+
+def test_the_version_of_the_values_is_told() -> None:
+    assert main("{% extends base %}{% block top %}# of {{ model }}\n{% endblock %}").startswith("# of 1\n")
+    assert "# of 1\n" in host("{% extends base %}{% block server %}# of {{ model }}\n{% endblock %}")
+
+
 def test_a_whole_template_of_ones_own() -> None:
     assert main("{{ part | quote }}\n") == '"main"\n'
     assert host("{{ part | quote }}\n") == '"host"\n'

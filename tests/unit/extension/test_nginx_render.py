@@ -17,7 +17,13 @@ from interlock_extension.port import HostView
 from support.nginx_lab import view
 
 
-def made(*, user: tuple[str, str] | None = None, keepalive_min: bool = True, **options: object) -> NginxRenderer:
+def made(
+    *,
+    user: tuple[str, str] | None = None,
+    keepalive_min: bool = True,
+    modules: tuple[str, ...] = (),
+    **options: object,
+) -> NginxRenderer:
     facts = Facts(
         listen=("8080",),
         proxy_id="p",
@@ -25,6 +31,7 @@ def made(*, user: tuple[str, str] | None = None, keepalive_min: bool = True, **o
         stub_status=True,
         user=user,
         keepalive_min_timeout=keepalive_min,
+        load_modules=modules,
     )
     return NginxRenderer(read_config(options), facts)
 
@@ -66,6 +73,27 @@ def test_a_connect_timeout_is_seconds_or_a_time(timeout: object, written: str) -
     assert f"proxy_connect_timeout {written};" in lines(main)
 
 
+def test_nginx_is_told_what_to_load() -> None:
+    main = lines(made(modules=("/lib/a b.so", "/lib/c.so")).shared(1, 1, default=False)["nginx.conf"])
+    assert {line for line in main if line.startswith("load_module")} == {
+        'load_module "/lib/a b.so";',
+        'load_module "/lib/c.so";',
+    }
+
+
+@pytest.mark.parametrize(("buffers", "kilobytes"), [("4 8k", 4), ("4 4k", 4), ("8 2k", 2), ("2 1k", 1)])
+def test_the_pool_of_a_connection_is_no_larger_than_a_buffer(buffers: str, kilobytes: int) -> None:
+    main = made(LargeClientHeaderBuffers=buffers).shared(1, 1, default=False)["nginx.conf"]
+    assert f"connection_pool_size {kilobytes}k;" in lines(main)
+
+
+def test_raw_lines_are_included_where_they_are_given() -> None:
+    written = made(GlobalOptions=["env A;"], HTTPOptions=["gzip on;"]).shared(1, 1, default=False)
+    assert written["http_options.conf"] == b"gzip on;\n"
+    included = {line for line in lines(written["nginx.conf"]) if "_options" in line}
+    assert included == {"include global_options.conf;", "include http_options.conf;"}
+
+
 def test_the_files_of_one_generation() -> None:
     assert made().generation("/run/a b", "7-$9") == {
         "generation.conf": b'map "" $il_version {\n    default "7-${il_dollar}9";\n}\n',
@@ -77,6 +105,17 @@ def test_a_host_that_cannot_be_written_is_named() -> None:
     with pytest.raises(ConfigRejected, match=r"^host a b: 'a b' is not a host name") as refusal:
         made().host(view("a b", 80))
     assert refusal.value.culprit == "a b"
+
+
+def test_a_value_of_a_host_that_was_not_escaped_ends_the_rendering() -> None:
+    renderer = made()
+    values = {**renderer._host_values(view("a.test", 80)), "server_name": "a; include x"}
+    with pytest.raises(ConfigRejected, match=r"^'a; include x' was about to be written without being escaped$"):
+        renderer._rendered(renderer._host, values)
+
+
+def test_a_path_loses_its_last_slashes_alone() -> None:
+    assert b'location ^~ "/boX/" {' in made().host(view("a.test", 80, path="/boX//"))
 
 
 def test_an_upstream_that_no_route_names_has_no_policy() -> None:
@@ -127,7 +166,7 @@ def test_what_nginx_listens_on(given: str, written: str) -> None:
     assert render.listen(given) == written
 
 
-@pytest.mark.parametrize("given", ["", "0", "65536", "٣", "80x", "host:80", "127.0.0.1:0", "127.0.0.1:"])
+@pytest.mark.parametrize("given", ["", "0", "65536", "٣", "80x", "host:80", "127.0.0.1:0", "127.0.0.1:", "X::1X:80"])
 def test_what_nginx_cannot_listen_on(given: str) -> None:
     with pytest.raises(ConfigRejected, match=r"write a port or address:port|is not an IP address"):
         render.listen(given)
@@ -163,6 +202,7 @@ def test_a_cookie_is_a_variable_where_its_name_can_be_one_and_else_a_pattern() -
         (escape.size, "32q", "'32q' is not a size such as 32m"),
         (escape.sizes, "4 8q", "'8q' is not a size such as 32m"),
         (escape.duration, "75d", "'75d' is not a time such as 75s"),
+        (escape.http_version, "2", "'2' is not 1.0 or 1.1"),
         (escape.identifier, "A", "'A' is not a name of lower-case letters, digits and underscores (at most 120)"),
         (escape.path, "x", "path 'x' does not begin with a slash"),
         (escape.quoted, "a\x00", "'a\\x00' holds control characters"),
