@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from interlock.labels.label import Parsed, refused
+from interlock.labels.urlpaths import proposed_path
 
 _PART = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# Blanks or semicolons between names, and not in a path.
+_SEVERAL = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*://)?[^/?#]*[\s;]|[\s;][A-Za-z][A-Za-z0-9+.-]*://")
 _PORT = re.compile(r"(?P<host>[^:]+):[0-9]*")
 # IDNA 2003 (Python's) and 2008 (browsers') turn names with these into different ones, so we must not choose.
 _AMBIGUOUS = re.compile("[\u00df\u03c2\u200c\u200d]")
@@ -15,6 +19,8 @@ _AMBIGUOUS = re.compile("[\u00df\u03c2\u200c\u200d]")
 _LONGEST = 253
 _LIMIT = f", more than the {_LONGEST} of a host name"
 _EXAMPLE = "Write a name such as shop.example.com or *.example.com"
+# What a remedy names must stand in it whole: problems cut their texts.
+_LONGEST_PROPOSED = 150
 
 
 def parse_host(text: str) -> Parsed[str]:
@@ -26,22 +32,18 @@ def parse_host(text: str) -> Parsed[str]:
     name = text.removeprefix(wildcard).lower().removesuffix(".")
     if not name.isascii():
         if _AMBIGUOUS.search(name):
-            return refused(
-                "host-invalid",
-                text,
-                "has a letter that browsers of different age encode differently",
-                "Write its punycode",
-            )
+            reason = "has a letter that browsers of different age encode differently"
+            return refused("host-invalid", text, reason, _punycode(wildcard, name))
         try:
             name = name.encode("idna").decode("ascii").lower()
         except UnicodeError as error:
-            return refused("host-invalid", text, f"is no host name ({error})", f"{_EXAMPLE}, or its punycode")
+            return refused("host-invalid", text, f"is no host name ({error})", _EXAMPLE)
     if len(wildcard + name) > _LONGEST:
         return refused("host-invalid", text, f"has {len(wildcard + name)} characters{_LIMIT}", "Shorten it")
     for part in name.split("."):
         if not _PART.fullmatch(part):
             return refused("host-invalid", text, f"is no host name: {_blame(part)}", _EXAMPLE)
-    return Parsed(value=wildcard + name)
+    return _no_name(text) if name == "_" else Parsed(value=wildcard + name)
 
 
 def _much_too_long(text: str) -> Parsed[str] | None:
@@ -53,30 +55,84 @@ def _much_too_long(text: str) -> Parsed[str] | None:
 
 def _wrong_shape(text: str) -> Parsed[str] | None:
     """The mistakes that people make, each with its own remedy."""
+    if _SEVERAL.search(text):
+        return refused("host-invalid", text, "holds more than one name", _separated(text))
     scheme = _SCHEME.match(text)
-    if scheme:
-        bare = re.split(r"[/:?#]", text[scheme.end() :])[0]
-        return refused(
-            "host-invalid", text, "has a scheme", f"Write only the host name, {bare!r}; a path belongs in context_root"
-        )
-    if "/" in text:
-        host, path = re.split(r"[/:]", text, maxsplit=1)[0], text.partition("/")[2]
-        remedy = f"Write only the host name, {host!r}, and the path in com.docker.lb.context_root=/{path}"
-        return refused("host-invalid", text, "has a path", remedy)
+    if scheme or "/" in text:
+        reason = "has a scheme" if scheme else "has a path"
+        return refused("host-invalid", text, reason, _alone(text[scheme.end() if scheme else 0 :]))
     port = _PORT.fullmatch(text)
     if port:
-        remedy = f"Write only the host name, {port['host']!r}; the port of the container belongs in com.docker.lb.port"
+        remedy = f"{_only(port['host'])}; the port of the container belongs in com.docker.lb.port"
         return refused("host-invalid", text, "has a port", remedy)
-    if len(text.split()) > 1 or ";" in text:
-        return refused("host-invalid", text, "holds more than one name", "Separate hosts with commas")
     if text in ("*", "_"):
-        return refused(
-            "host-invalid",
-            text,
-            "does not name a host",
-            "To answer every unknown host use com.docker.lb.default_backend=true",
-        )
+        return _no_name(text)
     return None
+
+
+def _separated(text: str) -> str:
+    """The remedy for several names in one; it names them where each is a host alone, maybe behind a scheme."""
+    entries = [_SCHEME.sub("", entry, count=1).removesuffix("/") for entry in re.split(r"[\s;]+", text) if entry]
+    hosts = [_proposed(entry) for entry in entries]
+    proposal = ",".join(dict.fromkeys(filter(None, hosts)))
+    if not all(hosts) or not 0 < len(proposal) <= _LONGEST_PROPOSED:
+        return "Separate hosts with commas, each as shop.example.com or *.example.com"
+    return f"Separate hosts with commas: {proposal}"
+
+
+def _alone(text: str) -> str:
+    """The remedy for a host with what else stands in a URL behind its scheme: a port, a path, a query."""
+    found = re.fullmatch(r"(?P<host>[^/:?#]*)(?P<port>:[^/?#]*)?(?P<path>[^?#]*)(?P<query>.*)", text, re.DOTALL)
+    host, path = (found["host"], found["path"]) if found else ("", "")
+    if path.strip("/") == "":
+        return _only(host)
+    root = proposed_path(path)
+    where = (
+        f", and the path in com.docker.lb.context_root={root}"
+        if root
+        else "; a path belongs in com.docker.lb.context_root"
+    )
+    return f"{_only(host)}{where}"
+
+
+def _only(host: str) -> str:
+    """The remedy for a host with something beside it: the host, or how to write one."""
+    proposal = _proposed(host)
+    return f"Write only the host name, {proposal!r}" if proposal else parse_host(host).flaws[0].remedy
+
+
+def _proposed(host: str) -> str:
+    """A host for a remedy, as it was written where that can be read; empty where it would be the next mistake."""
+    name = parse_host(host).value
+    if name is None:
+        return ""
+    shown = host if host.isprintable() else name
+    return shown if len(shown) <= _LONGEST_PROPOSED else ""
+
+
+def _punycode(wildcard: str, name: str) -> str:
+    """The remedy for a name that is encoded in two ways: both, where they are names."""
+    try:
+        older = name.encode("idna").decode("ascii").lower()
+        newer = ".".join(map(_encoded, name.split(".")))
+    except UnicodeError:
+        return _EXAMPLE
+    if not (_proposed(wildcard + newer) and _proposed(wildcard + older)):
+        return _EXAMPLE
+    both = f"{wildcard}{newer}, which is what browsers of today ask for, or {wildcard}{older} as older ones do"
+    return f"Write {both}" if len(both) <= 2 * _LONGEST_PROPOSED else _EXAMPLE
+
+
+def _encoded(part: str) -> str:
+    """One part as IDNA 2008 has it, in which the ambiguous letters stay what they are."""
+    if not _AMBIGUOUS.search(part):
+        return part.encode("idna").decode("ascii").lower()
+    return f"xn--{unicodedata.normalize('NFKC', part).encode('punycode').decode('ascii')}"
+
+
+def _no_name(text: str) -> Parsed[str]:
+    remedy = "To answer every unknown host use com.docker.lb.default_backend=true"
+    return refused("host-invalid", text, "does not name a host", remedy)
 
 
 def _blame(part: str) -> str:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from interlock.labels.label import PREFIX, Flaw, Label, Labels, Parsed, parse_bool, refused
 from interlock.labels.routing import Routing
-
-_ALLOWED = re.compile(r"[A-Za-z0-9._~!+=:@/-]*")
-_LONGEST = 512
+from interlock.labels.urlpaths import mistake_of
 
 
 def parse_context_root(text: str) -> Parsed[str]:
@@ -23,21 +20,6 @@ def parse_context_root(text: str) -> Parsed[str]:
         return Parsed(value="/")
     mistake = mistake_of(path)
     return refused("path-invalid", text, *mistake) if mistake else Parsed(value=path.removesuffix("/"))
-
-
-def mistake_of(path: str) -> tuple[str, str] | None:
-    """Reason and remedy of the first mistake."""
-    bad = sorted(set(_ALLOWED.sub("", path)))
-    segments = path.removesuffix("/").split("/")[1:]
-    rules = (
-        (not path.startswith("/"), "does not begin with a slash", "Write a path such as /app"),
-        ("," in path, "holds a comma", "Write one path; a second path of the host needs a service of its own"),
-        (bool(bad), f"has {', '.join(map(repr, bad))} in it", "Write a path of letters, digits and . _ ~ ! + = : @ -"),
-        (len(path) > _LONGEST, f"has {len(path)} characters", f"Write a path of at most {_LONGEST}"),
-        ("" in segments, "has two slashes in a row", f"Write /{'/'.join(filter(None, segments))}"),
-        (not {".", ".."}.isdisjoint(segments), "has a segment . or ..", "Write the path that clients ask for"),
-    )
-    return next(((reason, remedy) for broken, reason, remedy in rules if broken), None)
 
 
 CONTEXT_ROOT: Label[str] = Label(

@@ -8,15 +8,16 @@ from typing import NamedTuple
 
 from interlock.labels.hostnames import parse_host
 from interlock.labels.known.hosts import HOSTS
-from interlock.labels.known.paths import mistake_of
 from interlock.labels.label import PREFIX, Flaw, Label, Labels, Parsed
 from interlock.labels.routing import Redirect, Routing
+from interlock.labels.urlpaths import mistake_of, proposed_path
 
 _URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>[^/:?#@\s]+)(?::(?P<port>[0-9]{1,5}))?(?P<path>/[^?#\s]*)?", re.IGNORECASE
 )
 _HOW = "Write http://old.example.com,https://new.example.com, further pairs after a semicolon"
 _MOST_SHOWN = 4
+_LONGEST_REMEDY = 300
 
 
 class _Url(NamedTuple):
@@ -79,7 +80,9 @@ def _url(text: str) -> _Url | Flaw:
     path = (found["path"] or "").removesuffix("/")
     mistake = mistake_of(path) if path else None
     if mistake:
-        return _flaw(text, f"its path {mistake[0]}", mistake[1])
+        meant = proposed_path(path)
+        remedy = f"Write {text[: found.start('path')]}{meant.removesuffix('/')}" if meant else mistake[1]
+        return _flaw(text, f"its path {mistake[0]}", remedy if len(remedy) <= _LONGEST_REMEDY else mistake[1])
     return _Url(found["scheme"].lower(), parsed.value, port.lstrip("0"), path)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from interlock.labels.known.paths import CONTEXT_ROOT, mistake_of
+from interlock.labels.known.paths import CONTEXT_ROOT
 from interlock.labels.label import PREFIX, Flaw, Label, Labels, Parsed
 from interlock.labels.routing import Routing
+from interlock.labels.urlpaths import mistake_of
 
 
 def parse_endpoints(text: str) -> Parsed[tuple[str, ...]]:
