@@ -18,6 +18,7 @@ from interlock_lint.document import Document, Items, Map, Node, Place, Scalar, U
 from interlock_lint.finding import Finding, finding
 from interlock_lint.interpolation import fill
 from interlock_lint.number import as_docker_writes
+from interlock_lint.schema import mistakes_of
 from interlock_lint.stack import ComposeNetwork, ComposeService, Stack, Text
 
 _SHORT_PORT = re.compile(r"(?:(?P<published>[0-9]{1,5}):)?(?P<target>[0-9]{1,5})(?:/(?P<protocol>tcp|udp|sctp))?")
@@ -39,6 +40,10 @@ def read_stack(document: Document, environment: Mapping[str, str], file: str) ->
     for repeated in document.repeated:
         reason = f"stands twice, in line {repeated.first} as well; Docker takes one of them, or refuses the file"
         reader.report(repeated.place, "key-repeated", repeated.key, reason=reason, remedy="Remove one of them")
+    for each in mistakes_of(root):
+        reader.service = each.service
+        reader.report(each.place, each.code, each.key, reason=each.reason, remedy=each.remedy, value=each.value)
+    reader.service = ""
     return Stack(
         services=dict(reader.services(services)) if services is not None else {},
         networks=dict(reader.networks(root.get("networks"))),
@@ -153,7 +158,7 @@ class _Reader:
             case _:
                 return self._filled(value.text, place, name)
 
-    def _no_text(self, name: str, place: Place, text: str) -> str:
+    def _no_text(self, name: str, place: Place, text: str) -> str | None:
         """Told once: what goes on is what the remedy makes of it."""
         word = text.lower()
         meant, refusal = text, "and so Docker refuses the file"
@@ -163,8 +168,11 @@ class _Reader:
             if isinstance(LABELS[name].default if name in LABELS else None, bool):
                 meant = _SWITCHES[word]
         reason = f"is neither text nor a number, {refusal}"
-        self.report(place, "label-type", name, value=text, reason=reason, remedy=f'Write "{meant}", in quotes')
-        return meant.lower()
+        label = LABELS.get(name)
+        flaw = next(iter(label.parse(meant).flaws), None) if label else None
+        remedy = f'Write "{meant}", in quotes' if flaw is None else in_quotes(flaw.code, flaw.remedy)
+        self.report(place, "label-type", name, value=text, reason=reason, remedy=remedy)
+        return None if flaw else meant.lower()
 
     def _filled(self, text: str, place: Place, key: str) -> str | None:
         filled = fill(text, self.environment)
@@ -268,6 +276,11 @@ class _Reader:
         place = node.entries[key][0]
         self.report(place, "stack-invalid", key, value=text, reason="is not a number", remedy="Write a number")
         return None
+
+
+def in_quotes(code: str, remedy: str) -> str:
+    """A remedy for where YAML reads it: true without quotes is no text there, and the next mistake."""
+    return 'Write "true" or "false", in quotes' if code == "flag-invalid" else remedy
 
 
 _NO_NUMBERS = (".inf", ".nan")

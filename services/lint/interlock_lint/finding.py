@@ -8,7 +8,7 @@ from interlock.model.problem import CODES, Problem, Severity
 from interlock_lint.document import Place
 
 OF_FILES: dict[str, str] = {
-    "label-misplaced": "labels are on the containers of a service, where nothing reads them",
+    "label-misplaced": "labels are not below `deploy.labels` of a service, and nothing reads them elsewhere",
     "label-type": "the value of a label is neither text nor a number",
     "key-repeated": "a key, or a label, stands twice",
     "stack-invalid": "a part of a stack file that Docker does not take",

@@ -9,6 +9,7 @@ import msgspec
 from interlock.labels.relevance import is_interlock_service, service_cluster_of
 from interlock.model.problem import Problem
 from interlock.model.swarm import Service
+from interlock_lint.compose import in_quotes
 from interlock_lint.document import Place
 from interlock_lint.finding import Finding, finding, of_problem
 from interlock_lint.services import full_name
@@ -63,11 +64,11 @@ def place_of(service: ComposeService, key: str) -> Place:
 
 
 def _as_written(problem: Problem, compose: ComposeService) -> Problem:
-    """With the remedy for where it is written: true without quotes is no text in YAML, and the next mistake."""
+    """With the remedy for where it is written."""
     label = compose.labels.get(problem.key)
-    if problem.code != "flag-invalid" or label is None or not label.bare:
+    if label is None or not label.bare:
         return problem
-    return msgspec.structs.replace(problem, remedy='Write "true" or "false", in quotes')
+    return msgspec.structs.replace(problem, remedy=in_quotes(problem.code, problem.remedy))
 
 
 def _misplaced(compose: ComposeService, service: str) -> Iterator[Finding]:

@@ -11,12 +11,14 @@ import pytest
 import yaml
 
 from interlock.model.swarm import PublishedPort
+from interlock_lint.schema import DEPLOY, SERVICE, TOP
 from support.stacks import GOOD, LB, checked, dumped, stack_text
 
 pytestmark = pytest.mark.docker_cli
 
 ENVIRONMENT = {"HOST": "a.example", "EMPTY": "", "PORT": "80"}
 HEAD = 'version: "3.8"\nservices:\n  shop:\n    image: x\n    networks: [web]\n    deploy:\n      labels:\n'
+BARE = "services: {shop: {image: x}}\n"
 TAIL = "\nnetworks: {web: {}}\n"
 
 
@@ -78,6 +80,13 @@ def test_the_texts_of_labels(tmp_path: Path) -> None:
         'version: "3.8"\nservices: {shop: {image: x, deploy: words}}\n',
         'version: "3.8"\nservices: {shop: {image: x, deploy: {replicas: many}}}\n',
         'version: "3.8"\nnetworks: [web]\n',
+        f"services: {{shop: {{image: x, deploy: {{label: {{{LB}port: 80}}}}}}}}\n",
+        f"services: {{shop: {{image: x, depoly: {{labels: {{{LB}port: 80}}}}}}}}\n",
+        "services: {shop: {image: x, deploy: {x-own: 1}}}\n",
+        "services: {shop: {image: x, platform: linux}}\n",
+        "services: {shop: {image: x, extends: {service: y}}}\n",
+        "services: {shop: {image: x}}\nname: shop\n",
+        *(f"version: {version}\n{BARE}" for version in ('"2"', "2", "3.8", '"3.14"', '"4"', "", "true", '"3.01"')),
         "- a\n",
         "services: [\n",
         "",
@@ -93,6 +102,22 @@ def test_what_docker_refuses_is_an_error(tmp_path: Path, text: str) -> None:
         "variable-invalid",
         "variable-required",
     }
+
+
+def test_every_key_that_lint_knows_is_one_of_dockers(tmp_path: Path) -> None:
+    """Without a version, which has Docker take the newest schema that it has."""
+    places = [(key, f"services: {{shop: {{image: x, {key}: {{q: [1]}}}}}}") for key in SERVICE]
+    places += [(key, f"services: {{shop: {{image: x, deploy: {{{key}: {{q: [1]}}}}}}}}") for key in DEPLOY]
+    places += [(key, f"{key}: 1") for key in TOP]
+    said = {key: str(as_docker_reads(tmp_path, (text,))) for key, text in places}
+    assert [key for key, why in said.items() if f"property {key} is not" in why or "forbidden" in why] == []
+
+
+@pytest.mark.parametrize("version", ["", "3", "3.0", "3.8", "3.13"])
+def test_every_version_that_lint_takes_is_one_of_dockers(tmp_path: Path, version: str) -> None:
+    text = f'version: "{version}"\n{BARE}'
+    assert isinstance(as_docker_reads(tmp_path, (text,)), dict)
+    assert checked(text).report.findings == ()
 
 
 ANCHORS = """\

@@ -17,6 +17,7 @@ services:
       labels:
 """
 TAIL = "\nnetworks: {web: {}}\n"
+LABELS = {LB + "port": "80"}
 
 
 def only(found: tuple[Finding, ...]) -> Finding:
@@ -256,6 +257,14 @@ def test_the_service_further_up_counts_as_the_older() -> None:
         ("services:\n  shop:\n    deploy: {endpoint_mode: dns}\n", 3),
         ("services:\n  shop:\n    deploy: {replicas: many}\n", 3),
         ("services: {}\nnetworks: [web]\n", 2),
+        ('version: "2"\nservices: {}\n', 1),
+        ('services: {}\nversion: "3.14"\n', 2),
+        ("version: 3.8\nservices: {}\n", 1),
+        ("version:\nservices: {}\n", 1),
+        ("version: [3]\nservices: {}\n", 1),
+        ("services: {}\nname: shop\n", 2),
+        ("services:\n  shop:\n    platform: linux\n", 3),
+        ("services:\n  shop:\n    deploy:\n      x-own: 1\n", 4),
     ],
 )
 def test_what_docker_refuses(text: str, line: int) -> None:
@@ -287,3 +296,80 @@ def test_a_network_that_an_unread_file_may_define_is_not_missed() -> None:
     text = "services:\n  shop:\n    networks: [web]\n"
     assert codes(text) == ["stack-invalid"]
     assert checked("a: [", text).report.findings == ()
+
+
+@pytest.mark.parametrize(
+    ("part", "where", "meant"),
+    [
+        ({"deploy": {"label": LABELS}}, "label", "labels"),
+        ({"deploy": {"Labels": LABELS}}, "Labels", "labels"),
+        ({"deploy": {"lables": [f"{LB}port=80"]}}, "lables", "labels"),
+        ({"depoly": {"labels": LABELS}}, "depoly", "deploy"),
+        ({"lables": LABELS}, "lables", "labels"),
+    ],
+)
+def test_a_mistyped_key_is_told_with_the_one_that_was_meant(part: dict[str, object], where: str, meant: str) -> None:
+    found = only(findings(dumped({"services": {"shop": part}})))
+    assert (found.code, found.severity, found.service, found.key) == ("stack-invalid", "error", "shop", where)
+    assert found.remedy == f"Did you mean {meant}?"
+
+
+@pytest.mark.parametrize(
+    ("stack", "service", "where"),
+    [
+        ({"services": {"shop": {"build": {"labels": LABELS}}}}, "shop", "services.shop.build.labels"),
+        ({"services": {"shop": {"build": {"labels": [f"{LB}port=80"]}}}}, "shop", "services.shop.build.labels"),
+        ({"services": {"shop": {"deploy": LABELS}}}, "shop", "services.shop.deploy"),
+        ({"services": {"shop": LABELS}}, "shop", "services.shop"),
+        ({"services": {}, "networks": {"web": {"labels": LABELS}}}, "", "networks.web.labels"),
+        ({"services": {}, **LABELS}, "", "at the top"),
+        ({"services": {}, "volumes": {"a": {"b": [{"labels": [LABELS]}]}}}, "", "volumes.a.b.labels"),
+    ],
+)
+def test_labels_that_nothing_reads_are_told_wherever_they_stand(
+    stack: dict[str, object], service: str, where: str
+) -> None:
+    found = [f for f in findings(dumped(stack)) if f.code == "label-misplaced"]
+    assert [(f.service, f.key, f.value, f.severity) for f in found] == [(service, LB + "port", "80", "error")]
+    assert where in found[0].reason
+    assert "deploy.labels" in found[0].remedy
+
+
+def test_labels_that_are_merged_in_or_passed_to_a_program_are_no_strays() -> None:
+    text = f"""\
+        x-routed: &routed {{{LB}hosts: a.example, {LB}port: 80}}
+        services:
+          shop:
+            x-own: {{{LB}port: 80}}
+            command: [--label, {LB}port=80, "{LB}port=80"]
+            deploy: {{labels: {{<<: *routed}}}}
+    """
+    assert findings(text) == ()
+
+
+def test_labels_of_a_service_that_an_alias_puts_elsewhere_too() -> None:
+    text = f"""\
+        services:
+          shop: {{deploy: {{labels: &routed {{{LB}hosts: a.example, {LB}port: 80}}}}}}
+        volumes: {{a: {{labels: *routed}}, b: {{labels: *routed}}}}
+    """
+    assert codes(text) == ["label-misplaced"] * 2
+
+
+@pytest.mark.parametrize("version", ["", "3", "3.0", "3.13"])
+def test_versions_that_docker_takes(version: str) -> None:
+    assert findings(f'version: "{version}"\nservices: {{}}\n') == ()
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "remedy"),
+    [
+        ("port", "yes", "Write the one port that the container listens on, such as 8080"),
+        ("ip_hash", ".inf", 'Write "true" or "false", in quotes'),
+        ("hosts", "on", 'Write "on", in quotes'),
+    ],
+)
+def test_what_is_to_be_quoted_is_a_value_of_the_label(label: str, value: str, remedy: str) -> None:
+    text = f"services:\n  shop:\n    deploy:\n      labels:\n        {LB}{label}: {value}\n"
+    found = only(tuple(f for f in findings(text) if f.key == LB + label))
+    assert (found.code, found.remedy) == ("label-type", remedy)

@@ -203,6 +203,23 @@ CASES = [
         said="Move it from `labels` to `deploy.labels`",
     ),
     Case(
+        code="label-misplaced",
+        labels={},
+        change=GOOD,
+        also={"networks": {"web": {"labels": {LB + k: v for k, v in GOOD.items()}}}},
+        then={},
+        said="Move it to `deploy.labels` of the service",
+    ),
+    Case(
+        code="stack-invalid",
+        labels={},
+        change=GOOD,
+        also={"deploy": {"label": {LB + k: v for k, v in GOOD.items()}}},
+        then={},
+        said="Did you mean labels?",
+    ),
+    Case(code="label-type", labels={**GOOD, "port": True}, change={"port": "8080"}),
+    Case(
         code="label-type", labels={**GOOD, "ip_hash": True}, change={"ip_hash": "true"}, said='Write "true", in quotes'
     ),
     Case(
@@ -269,6 +286,14 @@ def test_a_key_that_stands_twice_is_removed() -> None:
     (found,) = findings(twice)
     assert (found.code, found.remedy) == ("key-repeated", "Remove one of them")
     assert findings(text) == ()
+
+
+def test_a_version_is_written_as_the_remedy_says() -> None:
+    for version, remedy in ((3.7, 'Write "3.7", in quotes'), ("2", 'Write "3.8"')):
+        (found,) = findings(dumped({"services": {}, "version": version}))
+        assert (found.code, found.key) == ("stack-invalid", "version")
+        assert found.remedy.startswith(remedy)
+    assert findings(dumped({"services": {}, "version": "3.7"})) == ()
 
 
 def test_every_code_has_its_case() -> None:
