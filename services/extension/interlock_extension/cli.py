@@ -9,11 +9,12 @@ from pathlib import Path
 import click
 
 from interlock.model.names import Cluster
-from interlock.runtime.settings import Common, Duration, ServiceCommand, common_options, setting
+from interlock.runtime import logging
+from interlock.runtime.settings import ClusterName, Common, Duration, ServiceCommand, common_options, setting
 from interlock_extension import app
 from interlock_extension.delivery.files import default_folder
 from interlock_extension.given import given_options
-from interlock_extension.told import grace_period, target_port, template_place, told_by
+from interlock_extension.told import grace_period, passed_over, target_port, template_place, told_by
 from interlock_extension.told import template as own_template
 
 _EXAMPLES = """\b
@@ -34,6 +35,7 @@ good until it has read the plan. Killed hard, it leaves the proxy serving; stopp
 @setting(
     "--cluster",
     metavar="NAME",
+    type=ClusterName(),
     default="",
     show_default=False,
     help="The service cluster to serve (label service_cluster); the unnamed one by default.",
@@ -126,6 +128,9 @@ def main(
     """Run a proxy of one service cluster: follow its plan, bring each change into effect without losing a request."""
     bus_url = common.needed_bus()
     table = common.document.extension(cluster)
+    warning = passed_over(common.document, cluster)
+    if warning:
+        logging.get_logger().warning(warning)
     told = told_by(common.document, cluster, extension, {**given_options(options), **_access_log(access_log)})
     sys.exit(
         app.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 
 import msgspec
@@ -37,6 +38,19 @@ def told_by(document: Document, cluster: str, extension: str, given: Mapping[str
         options={**{name: entry.value for name, entry in entries.items()}, **given},
         places={name: document.place(entry) for name, entry in entries.items()},
     )
+
+
+def passed_over(document: Document, cluster: str) -> str:
+    """What to tell where the file has tables of extensions and none for this service cluster; else empty."""
+    clusters = {table.service_cluster: table for table in document.extensions}
+    if not clusters or cluster in clusters:
+        return ""
+    folded = {name.lower(): name for name in clusters}
+    near = difflib.get_close_matches(cluster.lower(), folded, n=1, cutoff=0.7)
+    meant = clusters[folded[near[0]]] if near else None
+    tables = f"{document.where}: none of its tables [Extensions.…] is for the service cluster {cluster or '(unnamed)'}"
+    hint = f"; [Extensions.{meant.name}] is for {meant.service_cluster or '(unnamed)'}" if meant else ""
+    return f"{tables}, so the proxy has its defaults{hint}"
 
 
 def target_port(table: Extension | None) -> int:

@@ -10,7 +10,7 @@ import click
 
 from interlock.bus import acl, credentials
 from interlock.errors import ConfigError
-from interlock.runtime.settings import ServiceCommand
+from interlock.runtime.settings import ClusterName, ServiceCommand
 
 _EXAMPLES = """\b
 Examples:
@@ -31,6 +31,7 @@ Then:
     "--cluster",
     "clusters",
     multiple=True,
+    type=ClusterName(),
     metavar="NAME",
     help="A user for the proxies of this service cluster; may be given again.  [default: the unnamed one]",
 )

@@ -15,6 +15,7 @@ import msgspec
 from interlock.config.duration import parse_duration
 from interlock.config.fragments import statements
 from interlock.errors import ConfigError
+from interlock.model.names import CLUSTER_NAMES, is_cluster_name
 
 _TIME = re.compile(r"[0-9]{1,9}(?:ms|s|m|h)?")
 _SIZE = re.compile(r"[0-9]{1,9}[kKmMgG]?")
@@ -71,6 +72,18 @@ def text(example: str = '"…"') -> Kind:
         return value
 
     return Kind(name="string", read=read, example=example)
+
+
+def cluster_name() -> Kind:
+    """The name of a service cluster, as a label can have it; empty for the unnamed one."""
+
+    def read(value: object) -> str:
+        found = str(text('"us-east"').read(value))
+        if not is_cluster_name(found):
+            raise Unfit("no label can name such a service cluster", f'a name of {CLUSTER_NAMES}, such as "us-east"')
+        return found
+
+    return Kind(name="string", read=read, example='"us-east"')
 
 
 def url(*schemes: str, example: str) -> Kind:

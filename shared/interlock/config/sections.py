@@ -7,7 +7,20 @@ first or its unreleased version had is below them.
 from __future__ import annotations
 
 from interlock.config.key import Key, Section
-from interlock.config.kinds import address, choice, docker_url, duration, flag, mapping, number, table, text, url, words
+from interlock.config.kinds import (
+    address,
+    choice,
+    cluster_name,
+    docker_url,
+    duration,
+    flag,
+    mapping,
+    number,
+    table,
+    text,
+    url,
+    words,
+)
 
 CORE = Section(
     title="",
@@ -68,7 +81,7 @@ EXTENSION = Section(
         Key(name="PlacementPreferences", kind=words(), default="[]", effect="later", doc="How it is spread."),
         Key(name="ServiceName", kind=text(), default="(random)", effect="later",
             doc="Name of the extension's service."),
-        Key(name="ServiceCluster", kind=text(), default='""',
+        Key(name="ServiceCluster", kind=cluster_name(), default='""',
             doc="The service cluster for which this table counts: that of a worker's `--cluster`."),
         Key(name="Template", kind=text(), default="(built in)",
             doc="A Jinja template (docs/templates.md): a path, or the name of a Docker config that is mounted."),

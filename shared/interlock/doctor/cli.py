@@ -13,7 +13,7 @@ from interlock.doctor.port import Ask, Role, examine, installed
 from interlock.doctor.report import report
 from interlock.inspection.console import console
 from interlock.runtime.rundir import announced_bus
-from interlock.runtime.settings import Common, ServiceCommand, common_options_any_region, setting
+from interlock.runtime.settings import ClusterName, Common, ServiceCommand, common_options_any_region, setting
 
 _EXAMPLES = """\b
 Examples:
@@ -35,7 +35,14 @@ Exit status: 0 where there is no error (there may be warnings), 1 where there is
     default="all",
     help="Whose needs to check; all: of whatever is installed and set up here.",
 )
-@setting("--cluster", metavar="NAME", default="", show_default=False, help="The service cluster of a proxy.")
+@setting(
+    "--cluster",
+    metavar="NAME",
+    type=ClusterName(),
+    default="",
+    show_default=False,
+    help="The service cluster of a proxy.",
+)
 @setting(
     "--docker", key="DockerURL", default_from="DOCKER_HOST", metavar="URL",
     help="The Docker Engine that a watcher reads.",

@@ -10,6 +10,10 @@ from urllib.parse import quote, unquote
 UNNAMED = "~"
 """How the unnamed service cluster (label `service_cluster` absent or empty) is written in keys and on screens."""
 
+CLUSTER_NAMES = "letters, digits, '-', '_' and '.', a letter or digit first, at most 63"
+"""What the name of a service cluster is made of, for people."""
+
+_CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _PLAIN = re.compile(r"[^a-z0-9]+")
 
 
@@ -33,6 +37,11 @@ class Cluster(NamedTuple):
         """The inverse of `str`."""
         region, _, name = text.partition("/")
         return cls(unquote(region), "" if name == UNNAMED else unquote(name))
+
+
+def is_cluster_name(text: str) -> bool:
+    """Whether a label can name a service cluster so; the unnamed one's is empty."""
+    return not text or _CLUSTER.fullmatch(text) is not None
 
 
 def _encode(part: str) -> str:

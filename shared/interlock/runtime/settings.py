@@ -24,6 +24,7 @@ from click.core import ParameterSource
 from interlock.config.document import Document, read_document
 from interlock.config.duration import parse_duration
 from interlock.errors import ConfigError, InterlockError
+from interlock.model.names import CLUSTER_NAMES, is_cluster_name
 from interlock.runtime import logging
 
 CONFIG_ENV = "INTERLOCK_CONFIG"
@@ -71,6 +72,20 @@ class Duration(click.ParamType[float]):
             return parse_duration(str(value))
         except ConfigError as error:
             self.fail(str(error), param, ctx)
+
+
+class ClusterName(click.ParamType[str]):
+    """The name of a service cluster, as a label can have it; empty for the unnamed one."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The same name, without blanks around it."""
+        found = str(value).strip()
+        if not is_cluster_name(found):
+            said = f"{value!r}: no label can name such a service cluster; write {CLUSTER_NAMES}, such as us-east"
+            self.fail(said, param, ctx)
+        return found
 
 
 class Failure(click.ClickException):

@@ -99,3 +99,10 @@ def test_a_bad_file_ends_the_worker_and_not_the_proxy(
     until(lambda: ask(lab.port, A).text.startswith("three"), "the endpoint is admitted")
     assert "x-mine" not in ask(lab.port, A).headers
     assert not (lab.state / "nginx" / "http_options.conf").exists()
+
+
+def test_a_worker_whose_cluster_has_no_table_says_so(lab: WorkerLab, file: Path) -> None:
+    file.write_text('[Extensions.web]\nServiceCluster = "us-east"\n')
+    lab.spawn("--config", str(file), "--cluster", "US-EAST")
+    until(lambda: "[Extensions.web] is for us-east" in lab.log, "the log names the table")
+    assert lab.terminate() == 0

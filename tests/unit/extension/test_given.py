@@ -57,3 +57,12 @@ def test_a_list_where_none_belongs_is_refused_with_what_does() -> None:
 
 def test_the_help_says_how_a_list_is_written() -> None:
     assert """HTTPOptions=["gzip on;"]""" in " ".join(CliRunner().invoke(main, ["--help"]).output.split())
+
+
+@pytest.mark.parametrize("name", ["a b", "~", "-east", "x" * 64, "a/b"])
+def test_a_service_cluster_that_no_label_can_name_ends_the_worker_at_once(name: str) -> None:
+    for said in (["--cluster", name], []):
+        done = CliRunner(env={"INTERLOCK_CLUSTER": name}).invoke(main, ["--bus", "redis://127.0.0.1:1", *said])
+        assert done.exit_code == 2
+        assert "no label can name such a service cluster" in done.output
+        assert "such as us-east" in done.output

@@ -5,7 +5,7 @@ from __future__ import annotations
 from interlock.config.document import Document, read_document
 from interlock.config.nginx import NGINX
 from interlock_extension.nginx.config import NginxConfig, read_config
-from interlock_extension.told import grace_period, target_port, template, template_place, told_by
+from interlock_extension.told import grace_period, passed_over, target_port, template, template_place, told_by
 
 TEXT = """
 [Extensions.east]
@@ -70,3 +70,15 @@ def test_defaults_are_those_of_the_registry() -> None:
             )
             read = read_config({entry.key: entry.value for entry in options.values()})
             assert getattr(read, field) == getattr(NginxConfig(), field), name
+
+
+def test_a_file_whose_tables_are_for_other_clusters_is_told_with_the_nearest() -> None:
+    text = '[Extensions.a]\nServiceCluster = "us-east"\n[Extensions.b]\nServiceCluster = "Asia"\n'
+    file = read_document(text, where="c.toml")
+    assert passed_over(file, "us-east") == passed_over(Document(), "us-east") == ""
+    said = "c.toml: none of its tables [Extensions.…] is for the service cluster "
+    assert passed_over(file, "US-EAST") == (
+        f"{said}US-EAST, so the proxy has its defaults; [Extensions.a] is for us-east"
+    )
+    assert passed_over(file, "asia").endswith("[Extensions.b] is for Asia")
+    assert passed_over(file, "") == f"{said}(unnamed), so the proxy has its defaults"

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 from interlock.labels.label import PREFIX, Label, Parsed, refused
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+from interlock.model.names import CLUSTER_NAMES, is_cluster_name
 
 
 def _parse(text: str) -> Parsed[str]:
     name = text.strip()
-    if not name or _NAME.fullmatch(name):
+    if is_cluster_name(name):
         return Parsed(value=name)
-    remedy = "Write one name as the proxies have it: letters, digits, '-', '_' and '.', at most 63, such as us-east"
+    remedy = f"Write one name as the proxies have it: {CLUSTER_NAMES}, such as us-east"
     return refused(
         "cluster-invalid", text, "is not the name of a service cluster, and so the service is not routed", remedy
     )
