@@ -36,8 +36,7 @@ where a file, an option or the bus could not be read; what could be read is repo
     "--format",
     "form",
     type=click.Choice(list(FORMATS)),
-    default="text",
-    show_default=True,
+    show_default="text",
     help="For people, for programs, for GitHub's workflows, for code scanners.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
@@ -50,12 +49,21 @@ where a file, an option or the bus could not be read; what could be read is repo
 )
 @common_options
 def main(
-    *, common: Common, files: tuple[str, ...], stack: str | None, strict: bool, form: str, as_json: bool, against: str
+    *,
+    common: Common,
+    files: tuple[str, ...],
+    stack: str | None,
+    strict: bool,
+    form: str | None,
+    as_json: bool,
+    against: str,
 ) -> None:
     """Check stack files: every label of Interlock, as the planner reads it. Several files are one stack; - is stdin.
 
     Nothing is asked but the files, unless --against names a bus.
     """  # fmt: skip
+    if as_json and form not in (None, "json"):
+        raise ConfigError(f"--json and --format {form} are two formats: give one of them")
     mistake = "" if stack is None else mistake_of_name(stack)
     if mistake:
         raise ConfigError(f"--stack {stack!r}: {mistake}")
@@ -63,7 +71,7 @@ def main(
         run(
             files,
             stack=stack or "",
-            form="json" if as_json else form,
+            form="json" if as_json else form or "text",
             strict=strict,
             bus_url=_bus(common, against, stack or ""),
             region=common.region,

@@ -287,3 +287,10 @@ def test_a_region_whose_watcher_has_found_nothing_yet(guarded: Guarded, stack: P
     assert [(c["host"], c["kind"]) for c in found["against"]["changes"]] == [("shop.example.com", "added")]
     assert [f["code"] for f in found["findings"]] == ["network-unreachable"]
     assert "no service of it is on the bus yet" in found["against"]["doubts"][0]
+
+
+def test_two_formats_are_refused(stack: str) -> None:
+    done = lint("--json", "--format", "sarif", stack)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "--json and --format sarif are two formats: give one of them" in done.stderr
+    assert lint("--json", "--format", "json", stack).stdout == lint("--json", stack).stdout
