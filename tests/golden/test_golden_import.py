@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import textwrap
 from pathlib import Path
 from typing import cast
 
 import pytest
+import yaml
 
 from interlock_importer import report
 from interlock_importer.importing import import_stack
+from support.stacks import checked
 
 GUIDE = Path(__file__).parents[2] / "docs" / "migrating.md"
 CASES = sorted(path for path in (Path(__file__).parent / "import").iterdir() if path.is_dir())
@@ -35,9 +38,29 @@ def test_import(case: Path) -> None:
     assert again.report.notes == imported.report.notes
 
 
-def test_the_example_of_the_guide_is_true() -> None:
+def example_of_the_guide() -> tuple[tuple[str, str], ...]:
     blocks = re.findall(r"^ +```yaml (\w+)\n(.*?)^ +```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
-    (dialect, before), (_, after) = [(kind, textwrap.dedent(block)) for kind, block in blocks]
+    return tuple((kind, textwrap.dedent(block)) for kind, block in blocks)
+
+
+def test_the_example_of_the_guide_is_true() -> None:
+    (dialect, before), (_, after) = example_of_the_guide()
     imported = import_stack(before, cast("report.Dialect", dialect))
     assert imported.text == after
     assert imported.report.complete
+
+
+def test_the_next_step_of_the_guide_finds_nothing_in_its_example() -> None:
+    for _, stack in example_of_the_guide():
+        assert [each.message for each in checked(stack, stack="shop").report.findings] == []
+
+
+@pytest.mark.docker_cli
+def test_docker_takes_the_example_of_the_guide(tmp_path: Path) -> None:
+    (tmp_path / "stack.yml").write_text(example_of_the_guide()[-1][1])
+    command = ["docker", "stack", "config", "-c", str(tmp_path / "stack.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    # What `docker stack deploy` refuses beyond that: networks that the file does not define.
+    stack = yaml.safe_load(done.stdout)
+    assert all(stack["networks"].keys() >= service["networks"].keys() for service in stack["services"].values())

@@ -13,7 +13,8 @@ import msgspec
 from interlock_importer.old import Desk, Mapped, has_variable, listed, only
 from interlock_importer.stack import Network, Service
 
-PREFIX = "com.docker.ucp.mesh.http"
+_FAMILY = "com.docker.ucp.mesh."
+PREFIX = f"{_FAMILY}http"
 
 _OF_UCP_2_0 = re.compile(r"(?:(?P<port>[0-9]+)=)?(?P<url>[a-z]+://.*)", re.IGNORECASE)
 _URL = re.compile(r"(?P<scheme>[A-Za-z]+)://(?P<host>.*?)/?")
@@ -46,6 +47,10 @@ def translate(service: Service) -> Mapped:
         if claims(key):
             remedy = "Move it to deploy.labels if it was meant to route"
             desk.note("unmapped", key, value, "is a container label; HRM read labels of services only", remedy)
+    for key, value in (*service.labels.items(), *service.container_labels.items()):
+        if key.startswith(_FAMILY) and not claims(key):
+            remedy = f"Write {PREFIX}, or {PREFIX}.1 and so on, if it was meant to route; else remove it"
+            desk.note("unmapped", key, value, "is no label that HRM read", remedy)
     routes = [
         route for key, value in service.labels.items() if claims(key) for route in _routes(desk, key, value, service)
     ]

@@ -183,3 +183,15 @@ def test_other_labels_are_nobodys_business() -> None:
     other = {"com.docker.lb.hosts": "x", "traefik.enable": "true"}
     mapped = translate(Service(name="web", labels=other, container_labels=other, ports=(), exposed=(), networks=BOTH))
     assert mapped == Mapped(labels={}, notes=())
+
+
+@pytest.mark.parametrize("name", ["httpx", "https", "htpp.1", "Http"])
+def test_a_misspelt_label_of_hrm_is_told(name: str) -> None:
+    label = {f"com.docker.ucp.mesh.{name}": "external_route=http://x,internal_port=80"}
+    for labels, inside in ((label, {}), ({}, label)):
+        one = Service(name="web", labels=labels, container_labels=inside, ports=(), exposed=(), networks=())
+        mapped = translate(one)
+        assert not mapped.labels
+        (note,) = mapped.notes
+        assert (note.kind, note.key) == ("unmapped", f"com.docker.ucp.mesh.{name}")
+        assert "Write com.docker.ucp.mesh.http" in note.remedy
