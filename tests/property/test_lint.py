@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from interlock_lint.checking import check, compare
@@ -107,6 +107,7 @@ def test_a_realistic_stack_with_edits(edits: list[tuple[int, int, str]]) -> None
 
 
 @settings(deadline=None)
+@example({"services": "\x85", "shop": None})
 @given(TREES)
 def test_any_tree_with_our_words(tree: object) -> None:
     # JSON is YAML; what JSON cannot write is not asked for.

@@ -78,7 +78,7 @@ def _kept(service: Service, mapped: dict[str, str]) -> Iterable[Note]:
         if there is None or there == value:
             continue
         label = LABELS[key]
-        if label.parse(there) == label.parse(value) and not has_variable(there + value):
+        if label.read({key: there}) == label.read({key: value}) and not has_variable(there + value):
             continue
         reason = f"the old labels amount to {value}"
         remedy = "Keep it if it was changed on purpose; else remove it and import again"

@@ -1,6 +1,7 @@
 """The registry, continued: `[Extensions.<name>.Config]`, the options of nginx. Pure.
 
-Where Interlock's documents and what UCP generates differ, the newest that UCP generates is the default.
+Where Interlock's documents and what UCP generates differ, the newest that UCP generates is the default; where ours
+is another, `docs/migrating.md` says why.
 """
 
 from __future__ import annotations

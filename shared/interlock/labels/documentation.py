@@ -16,9 +16,9 @@ _HEAD = f"""\
 
 Labels of the service itself (`deploy.labels` in a stack file, `--label` of `docker service create`), not of its
 containers. All values are text. Words such as `true`, `false`, `task` and `vip` may be written in any case (`TRUE`,
-`VIP`). A label that cannot be used is a *problem*: `interlock status` tells it with the
-remedy, everything else of the service goes live, and no other service notices. `interlock lint` finds it before you
-deploy.
+`VIP`). An empty value, or one of blanks only, is as if the label were absent. A label that cannot be used is a
+*problem*: `interlock status` tells it with the remedy, everything else of the service goes live, and no other service
+notices. `interlock lint` finds it before you deploy.
 
 This page is made from the code that reads the labels: `make docs`.
 
@@ -57,7 +57,8 @@ def _family(name: str) -> Iterator[str]:
         yield f"### {_short(label)}\n"
         yield f"{label.doc}\n"
         if not label.field:
-            yield f"**Without effect in this version**: {label.without}. It is told as a problem.\n"
+            asked = "Any value but the default is told as a problem."
+            yield f"**Without effect in this version**: {label.without}. {asked}\n"
         yield f"- Value: {label.syntax}"
         yield f"- Default: {_default(label)}"
         yield f"- Proxies: {_proxies(label)}\n"

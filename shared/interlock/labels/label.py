@@ -59,9 +59,14 @@ class Label(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     default_words: str = ""
 
     def read(self, labels: Mapping[str, str]) -> Parsed[T]:
-        """The label's value among a service's labels, `default` where it is absent."""
-        text = labels.get(self.name)
-        return Parsed(value=self.default) if text is None else self.parse(text)
+        """The label's value among a service's labels, `default` where it is absent or blank."""
+        text = labels.get(self.name, "")
+        return self.parse(text) if text.strip() else Parsed(value=self.default)
+
+    def asked(self, labels: Mapping[str, str]) -> bool:
+        """Whether the service wants anything but the default of it, be it in words that cannot be read."""
+        parsed = self.read(labels)
+        return bool(parsed.flaws) or parsed.value != self.default
 
 
 Labels = Mapping[str, str]

@@ -94,7 +94,7 @@ class _Reader:
                 near = difflib.get_close_matches(asked, _SHORT, n=1, cutoff=0.7)
                 remedy = f"Did you mean {_SHORT[near[0]]}?" if near else "Remove the label, or see the list of labels"
                 self._warn("label-unknown", name, "is not a label of Interlock", remedy)
-            elif not label.field:
+            elif not label.field and label.asked(self.labels):
                 reason = f"is not supported yet: {label.without}"
                 self._warn("label-later", name, reason, "Remove the label, or wait for a version that supports it")
 

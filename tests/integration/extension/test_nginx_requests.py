@@ -117,6 +117,9 @@ def test_rewriting(nginx, backend: Make) -> None:
     assert ask(nginx.port, "a.example", "/api/users/7?q=1").text == "api GET /users/7?q=1 0"
     assert ask(nginx.port, "a.example", "/api/").text == "api GET / 0"
     assert ask(nginx.port, "a.example", "/api/users", "POST", b"12345").text == "api POST /users 5"
+    # As docs/labels.md says: what follows a rewritten root is decoded and tidied, anything else arrives as it was sent.
+    assert ask(nginx.port, "a.example", "/api/x%2Fy//z?q=%2F").text == "api GET /x/y/z?q=%2F 0"
+    assert ask(nginx.port, "a.example", "/app/x%2Fy//z?q=%2F").text == "app GET /app/x%2Fy//z?q=%2F 0"
     moved = ask(nginx.port, "a.example", "/api?q=1")
     # Relative, so that the published port stays the client's business.
     assert (moved.status, moved.headers["location"]) == (301, "/api/?q=1")

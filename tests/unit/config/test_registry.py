@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
 import pytest
 
-from interlock.config.document import SECTIONS
+from interlock.config.document import SECTIONS, Entries, read_document
 from interlock.config.fragments import directives, statements
+from interlock.config.key import Section
 from interlock.config.kinds import seconds, size
 from interlock.config.nginx import NGINX
 from interlock.config.sections import CORE, EXTENSION, FIRST_VERSION, HAPROXY_ONLY, PROXY
@@ -87,3 +91,25 @@ def test_directives_of_all_levels() -> None:
 def test_sizes_in_bytes() -> None:
     assert [size(text) for text in ("0", "1", "8k", "32m", "1G")] == [0, 1, 8192, 32 * 2**20, 2**30]
     assert seconds("90m") == 5400
+
+
+def test_each_default_that_is_not_what_ucp_writes_is_in_the_guide() -> None:
+    root = Path(__file__).parents[3]
+    table = read_document((root / "tests/data/mke-config.toml").read_text(), where="mke").extensions[0]
+    guide = (root / "docs/migrating.md").read_text()
+    differing = {*_differing(PROXY, table.entries), *_differing(NGINX, table.config)}
+    assert differing == {"ConnectTimeout", "ProxyStopGracePeriod", "TargetPort", "User", "PidPath"}
+    assert [key for key in differing if f"\n| `{key}`" not in guide] == []
+
+
+def _differing(section: Section, entries: Entries) -> list[str]:
+    """Keys that take effect and whose default differs from what the file says; not what is each operator's own."""
+    found = []
+    for key in section.keys:
+        entry = entries.get(key.name.lower())
+        if entry is None or key.effect != "now" or isinstance(entry.value, list) or key.name.endswith("LogFormat"):
+            continue
+        default = None if key.default.startswith("(") else tomllib.loads(f"x = {key.default}")["x"]
+        if default is None or key.kind.read(default) != key.kind.read(entry.value):
+            found.append(key.name)
+    return found

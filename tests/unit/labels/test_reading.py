@@ -98,13 +98,40 @@ def test_a_good_port(port: str) -> None:
     assert found.routing.port == int(port)
 
 
-@pytest.mark.parametrize("text", ["1", "yes", "on", "", "ture"])
+@pytest.mark.parametrize("text", ["1", "yes", "on", "ture"])
 def test_a_boolean_that_is_neither_is_false_with_a_warning(text: str) -> None:
     found = reading(hosts="a.com", port="80", default_backend=text)
     assert found.routing is not None
     assert not found.routing.default_backend
     problem = only_problem(found)
     assert (problem.key, problem.value, problem.severity) == (LB + "default_backend", text, "warning")
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t\n"])
+@pytest.mark.parametrize("name", LABELS)
+def test_an_empty_value_is_as_if_the_label_were_absent(name: str, blank: str) -> None:
+    labels = {LB + "hosts": "a.com", LB + "port": "80", LB + "context_root": "/a", LB + "ip_hash": "true"}
+    absent = read("shop", "s1", {key: value for key, value in labels.items() if key != name})
+    found = read("shop", "s1", {**labels, name: blank})
+    assert found.routing == absent.routing
+    assert [(p.code, p.key, p.value) for p in found.problems] == [(p.code, p.key, p.value) for p in absent.problems]
+
+
+@pytest.mark.parametrize(
+    ("name", "nothing", "something"),
+    [
+        ("ssl_only", "false", "true"),
+        ("ssl_passthrough", "False", "TRUE"),
+        ("ssl_backend", " false ", "yes"),
+        ("ssl_backend_tls_verify", "none", "required"),
+        ("ssl_backend_tls_verify", " None", "optional"),
+        ("ssl_cert", "", "shop.cert"),
+        ("ssl_key", " ", "shop.key"),
+    ],
+)
+def test_a_label_of_later_that_asks_for_nothing_is_not_told(name: str, nothing: str, something: str) -> None:
+    assert not reading(hosts="a.com", port="80", **{name: nothing}).problems
+    assert "label-later" in {p.code for p in reading(hosts="a.com", port="80", **{name: something}).problems}
 
 
 @pytest.mark.parametrize("text", ["false", "FALSE", " False "])

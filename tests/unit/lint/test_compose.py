@@ -73,7 +73,7 @@ def test_variables_come_from_the_environment() -> None:
     text = stack_text({"hosts": "${HOST:-a.example}", "port": "$PORT"})
     assert labels_of(text, PORT="80", HOST="b.example") == {"hosts": "b.example", "port": "80"}
     assert findings(text, PORT="80") == ()
-    assert codes(text) == ["port-invalid", "variable-unset"]
+    assert codes(text) == ["port-missing", "variable-unset"]
 
 
 def test_a_value_that_cannot_be_told_has_no_consequences() -> None:

@@ -28,9 +28,9 @@ def parse_port(text: str) -> Parsed[int | None]:
 
 
 def parse_mode(text: str) -> Parsed[BackendMode]:
-    """`task` (once called `default`) or `vip`; blank is `task`."""
+    """`task` (once called `default`) or `vip`."""
     word = text.strip().lower()
-    if word in ("task", "default", ""):
+    if word in ("task", "default"):
         return Parsed(value="task")
     if word == "vip":
         return Parsed(value="vip")
@@ -79,7 +79,7 @@ BACKEND_MODE: Label[BackendMode] = Label(
 
 
 def _port_given(_: Routing, labels: Labels) -> Iterator[tuple[str, Flaw]]:
-    if PORT.name in labels:
+    if labels.get(PORT.name, "").strip():
         return
     remedy = f"Set {PORT.name} to the port that the container listens on, such as {PORT.example}"
     yield PORT.name, Flaw(code="port-missing", value="", reason="the service names no port", remedy=remedy)

@@ -14,9 +14,9 @@ _COOKIE = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 
 
 def parse_cookie(text: str) -> Parsed[str]:
-    """The name of one cookie; blank is none."""
+    """The name of one cookie."""
     name = text.strip()
-    if not name or _COOKIE.fullmatch(name):
+    if _COOKIE.fullmatch(name):
         return Parsed(value=name)
     remedy = "Write the name of the one cookie that the application sets, such as session, without its value"
     return refused("cookie-invalid", text, "is not the name of a cookie", remedy)

@@ -18,8 +18,6 @@ _LONGEST = 31_536_000
 def parse_count(text: str) -> Parsed[int | None]:
     """0 to 999999."""
     word = text.strip()
-    if not word:
-        return Parsed(value=None)
     if not _COUNT.fullmatch(word):
         remedy = "Write a number from 0 to 999999, such as 3; 0 turns the checks off"
         return refused("count-invalid", text, "is no such number", remedy)
@@ -29,8 +27,6 @@ def parse_count(text: str) -> Parsed[int | None]:
 def parse_time(text: str) -> Parsed[int | None]:
     """Seconds, from nginx's times: `30s`, `1m 30s`, `10`."""
     word = text.strip()
-    if not word:
-        return Parsed(value=None)
     remedy = "Write a time in whole seconds or more, such as 30s, 2m or 1h"
     if len(word) > _LONGEST_TEXT or not _TIME.fullmatch(word):
         return refused("time-invalid", text, "is not a time", remedy)

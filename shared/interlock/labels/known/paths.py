@@ -38,7 +38,8 @@ CONTEXT_ROOT_REWRITE: Label[bool] = Label(
     name=f"{PREFIX}context_root_rewrite",
     syntax="`true` or `false`",
     doc="Whether the context root is taken off before the request goes to the service: with `/app`, `/app/x` arrives "
-    "as `/x`, and `/app` is redirected to `/app/`.",
+    "as `/x`, and `/app` is redirected to `/app/`. What follows the context root then arrives decoded and tidied, as "
+    "the proxy compares it: `%2F` as `/`, `//` as `/`. Without this label requests arrive as they were sent.",
     example="true",
     default=False,
     parse=parse_bool,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interlock.labels.label import PREFIX, Label, parse_bool, parse_text
+from interlock.labels.label import PREFIX, Label, Parsed, parse_bool, parse_text
 
 _PLAIN = "the hosts are served over plain HTTP only"
 _PLAIN_INSIDE = "endpoints are asked over plain HTTP"
@@ -26,17 +26,24 @@ def _flag(name: str, doc: str, without: str) -> Label[bool]:
     )
 
 
+def _parse_verify(text: str) -> Parsed[str]:
+    word = text.strip()
+    return Parsed(value="none" if word.lower() == "none" else word)
+
+
 LABELS: tuple[Label[str] | Label[bool], ...] = (
     _text("ssl_cert", "the name of a secret", "The certificate of the hosts, with its chain.", "shop.cert", _PLAIN),
     _text("ssl_key", "the name of a secret", "The key of that certificate.", "shop.key", _PLAIN),
     _flag("ssl_only", "Whether plain HTTP is redirected to HTTPS.", _PLAIN),
     _flag("ssl_passthrough", "Whether TLS is passed on to the tasks as it is.", _PLAIN),
     _flag("ssl_backend", "Whether the tasks are asked over TLS.", _PLAIN_INSIDE),
-    _text(
-        "ssl_backend_tls_verify",
-        "`none` or a mode of verification",
-        "How the certificates of the tasks are verified.",
-        "none",
-        _PLAIN_INSIDE,
+    Label(
+        name=f"{PREFIX}ssl_backend_tls_verify",
+        syntax="`none` or a mode of verification",
+        doc="How the certificates of the tasks are verified.",
+        example="required",
+        default="none",
+        parse=_parse_verify,
+        without=_PLAIN_INSIDE,
     ),
 )
