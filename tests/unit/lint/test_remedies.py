@@ -122,6 +122,13 @@ CASES = [
     ),
     case(
         "redirect-invalid",
+        hosts="old.example.com",
+        redirects="https://old.example.com,http://new.example.com",
+        change={"redirects": "http://old.example.com,http://new.example.com"},
+        said="Write the source with http:// in the place of https://",
+    ),
+    case(
+        "redirect-invalid",
         hosts="a.example,b.example",
         redirects="http://a.example,http://b.example;http://b.example,http://a.example",
         change={"redirects": "http://a.example,http://b.example"},

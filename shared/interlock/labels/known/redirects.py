@@ -55,7 +55,7 @@ def _pair(pair: str) -> Redirect | Flaw:
         (
             source.scheme == "https",
             "redirects https, where the service itself answers",
-            "Write http:// before the source",
+            "Write the source with http:// in the place of https://",
         ),
         (bool(source.path), "redirects a path", "Write the source without a path: a whole host is redirected"),
         (itself, "redirects a host to itself", "Redirect it to https:// or elsewhere"),
