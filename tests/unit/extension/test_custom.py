@@ -274,6 +274,11 @@ def test_what_goes_wrong_with_one_host_is_that_hosts(bad: str) -> None:
     renderer(text).host(view("other.example", 8000))
 
 
+@pytest.mark.parametrize("text", ["{{ nothing }}", "{% extends base %}{% block server %}X;{% endblock %}"])
+def test_a_host_that_is_not_served_is_written_without_the_template(text: str) -> None:
+    assert renderer(text).unserved("shop.example") == renderer().unserved("shop.example")
+
+
 def test_where_it_is_found(tmp_path: Path) -> None:
     assert find("", tmp_path) is None
     with pytest.raises(

@@ -9,7 +9,7 @@ import jinja2
 import pytest
 
 from interlock.errors import ConfigRejected
-from interlock.model.routing import Endpoint, Upstream, VirtualHost
+from interlock.model.routing import Endpoint, Upstream, VirtualHost, unserved
 from interlock_extension.nginx import escape, render
 from interlock_extension.nginx.config import read_config
 from interlock_extension.nginx.render import Facts, NginxRenderer
@@ -104,6 +104,17 @@ def test_the_files_of_one_generation() -> None:
 def test_a_host_that_cannot_be_written_is_named() -> None:
     with pytest.raises(ConfigRejected, match=r"^host a b: 'a b' is not a host name") as refusal:
         made().host(view("a b", 80))
+    assert refusal.value.culprit == "a b"
+
+
+def test_a_host_that_is_not_served_answers_503() -> None:
+    text = made().unserved("a.test").decode()
+    assert text.encode() == made().host(HostView(host=unserved("a.test")))
+    assert '    server_name "a.test";\n' in text
+    assert "        return 503 " in text
+    assert "proxy_pass http://a" not in text
+    with pytest.raises(ConfigRejected, match=r"^host a b: 'a b' is not a host name") as refusal:
+        made().unserved("a b")
     assert refusal.value.culprit == "a b"
 
 
