@@ -98,7 +98,11 @@ def _alone(text: str) -> str:
 def _only(host: str) -> str:
     """The remedy for a host with something beside it: the host, or how to write one."""
     proposal = _proposed(host)
-    return f"Write only the host name, {proposal!r}" if proposal else parse_host(host).flaws[0].remedy
+    if proposal:
+        return f"Write only the host name, {proposal!r}"
+    flaws = parse_host(host).flaws
+    # One without a flaw is too long to stand in a remedy.
+    return flaws[0].remedy if flaws else "Write only the host name"
 
 
 def _proposed(host: str) -> str:

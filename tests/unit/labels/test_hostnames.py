@@ -38,6 +38,7 @@ def test_taken(text: str, host: str) -> None:
         ("https://shop.example.com:8443/x", "scheme", "'shop.example.com'"),
         ("shop.example.com:8080", "port", "'shop.example.com'"),
         ("shop.example.com/app", "path", "com.docker.lb.context_root=/app"),
+        (".".join(["abcdefg"] * 25) + "/app", "path", "Write only the host name, and the path in"),
         ("a.example.com b.example.com", "more than one", "commas"),
         ("a.example.com;b.example.com", "more than one", "commas"),
         ("*", "does not name", "default_backend=true"),
