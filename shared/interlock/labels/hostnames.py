@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from interlock.labels.label import Parsed, refused
-from interlock.labels.urlpaths import proposed_path
+from interlock.labels.urlpaths import LONGEST_PROPOSED, proposed_path
 
 _PART = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -19,8 +19,6 @@ _AMBIGUOUS = re.compile("[\u00df\u03c2\u200c\u200d]")
 _LONGEST = 253
 _LIMIT = f", more than the {_LONGEST} of a host name"
 _EXAMPLE = "Write a name such as shop.example.com or *.example.com"
-# What a remedy names must stand in it whole: problems cut their texts.
-_LONGEST_PROPOSED = 150
 
 
 def parse_host(text: str) -> Parsed[str]:
@@ -75,7 +73,7 @@ def _separated(text: str) -> str:
     entries = [_SCHEME.sub("", entry, count=1).removesuffix("/") for entry in re.split(r"[\s;]+", text) if entry]
     hosts = [_proposed(entry) for entry in entries]
     proposal = ",".join(dict.fromkeys(filter(None, hosts)))
-    if not all(hosts) or not 0 < len(proposal) <= _LONGEST_PROPOSED:
+    if not all(hosts) or not 0 < len(proposal) <= LONGEST_PROPOSED:
         return "Separate hosts with commas, each as shop.example.com or *.example.com"
     return f"Separate hosts with commas: {proposal}"
 
@@ -111,7 +109,7 @@ def _proposed(host: str) -> str:
     if name is None:
         return ""
     shown = host if host.isprintable() else name
-    return shown if len(shown) <= _LONGEST_PROPOSED else ""
+    return shown if len(shown) <= LONGEST_PROPOSED else ""
 
 
 def _punycode(wildcard: str, name: str) -> str:
@@ -124,7 +122,7 @@ def _punycode(wildcard: str, name: str) -> str:
     if not (_proposed(wildcard + newer) and _proposed(wildcard + older)):
         return _EXAMPLE
     both = f"{wildcard}{newer}, which is what browsers of today ask for, or {wildcard}{older} as older ones do"
-    return f"Write {both}" if len(both) <= 2 * _LONGEST_PROPOSED else _EXAMPLE
+    return f"Write {both}" if len(both) <= 2 * LONGEST_PROPOSED else _EXAMPLE
 
 
 def _encoded(part: str) -> str:

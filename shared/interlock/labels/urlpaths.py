@@ -6,8 +6,8 @@ import re
 
 _ALLOWED = re.compile(r"[A-Za-z0-9._~!+=:@/-]*")
 _LONGEST = 512
-# What a remedy names must stand in it whole: problems cut their texts.
-_LONGEST_PROPOSED = 150
+LONGEST_PROPOSED = 150
+"""Characters of what a remedy names: it must stand there whole, and problems cut their texts."""
 
 
 def mistake_of(path: str) -> tuple[str, str] | None:
@@ -39,4 +39,4 @@ def proposed_path(path: str) -> str:
         elif segment not in ("", "."):
             segments.append(segment)
     meant = f"/{'/'.join(segments)}"
-    return meant if len(meant) <= _LONGEST_PROPOSED and _ALLOWED.fullmatch(meant) else ""
+    return meant if len(meant) <= LONGEST_PROPOSED and _ALLOWED.fullmatch(meant) else ""
