@@ -44,10 +44,10 @@ class Lifecycle:
         given = os.environ.get(PARENT_ENV, "")
         follow = bool(given and given != "0") if stop_with_parent is None else stop_with_parent
         self._parent = (int(given) if given.isdigit() and int(given) > 1 else os.getppid()) if follow else None
-        self._before = {s: signal.signal(s, self._on_signal) for s in _SIGNALS} if signals else {}
         # The C handler writes the number. Python's own runs between two instructions of the main thread, so never while
         # that waits, when the signal came just before the system call.
         self._wakeup_before = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False) if signals else -1
+        self._before = {s: signal.signal(s, self._on_signal) for s in _SIGNALS} if signals else {}
         self._done = threading.Event()
         self._watch = threading.Thread(target=self._watch_signals, name=f"{service}-signals", daemon=True)
         self._watch.start()
