@@ -57,14 +57,23 @@ def _pair(pair: str) -> Redirect | Flaw:
             "redirects https, where the service itself answers",
             "Write the source with http:// in the place of https://",
         ),
-        (bool(source.path), "redirects a path", "Write the source without a path: a whole host is redirected"),
+        (
+            source.path not in ("", "/"),
+            "redirects a path",
+            "Write the source without a path: a whole host is redirected",
+        ),
         (itself, "redirects a host to itself", "Redirect it to https:// or elsewhere"),
     )
     for broken, reason, remedy in rules:
         if broken:
             return _flaw(pair, reason, remedy)
+    mistake = mistake_of(target.path or "/")
+    if mistake:
+        meant = _meant(urls[1].removesuffix(target.path), target.path)
+        return _flaw(urls[1], f"its path {mistake[0]}", meant or mistake[1])
     port = f":{target.port}" if target.port else ""
-    return Redirect(source=source.host, target=f"{target.scheme}://{target.host}{port}{target.path}")
+    path = target.path.removesuffix("/")
+    return Redirect(source=source.host, target=f"{target.scheme}://{target.host}{port}{path}")
 
 
 def _url(text: str) -> _Url | Flaw:
@@ -77,13 +86,16 @@ def _url(text: str) -> _Url | Flaw:
     port = found["port"] or ""
     if port and not 0 < int(port) < 65536:
         return _flaw(text, "has a port that is out of range", "Write a port from 1 to 65535, or none")
-    path = (found["path"] or "").removesuffix("/")
-    mistake = mistake_of(path) if path else None
-    if mistake:
-        meant = proposed_path(path)
-        remedy = f"Write {text[: found.start('path')]}{meant.removesuffix('/')}" if meant else mistake[1]
-        return _flaw(text, f"its path {mistake[0]}", remedy if len(remedy) <= _LONGEST_REMEDY else mistake[1])
-    return _Url(found["scheme"].lower(), parsed.value, port.lstrip("0"), path)
+    return _Url(found["scheme"].lower(), parsed.value, port.lstrip("0"), found["path"] or "")
+
+
+def _meant(before: str, path: str) -> str:
+    """The remedy that names the URL, or of a long one the path, that was probably meant; empty where none was."""
+    meant = proposed_path(path)
+    remedy = f"Write {before}{meant.removesuffix('/')}"
+    if len(remedy) > _LONGEST_REMEDY:
+        remedy = f"Write its path as {meant}"
+    return remedy if meant else ""
 
 
 def _flaw(value: str, reason: str, remedy: str) -> Flaw:
