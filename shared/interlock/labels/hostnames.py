@@ -9,7 +9,7 @@ from interlock.labels.label import Parsed, refused
 from interlock.labels.urlpaths import LONGEST_PROPOSED, proposed_path
 
 _PART = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_SCHEME = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://")
 # Blanks or semicolons between names, and not in a path.
 _SEVERAL = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*://)?[^/?#]*[\s;]|[\s;][A-Za-z][A-Za-z0-9+.-]*://")
 _PORT = re.compile(r"(?P<host>[^:]+):[0-9]*")
@@ -33,7 +33,7 @@ def parse_host(text: str) -> Parsed[str]:
             reason = "has a letter that browsers of different age encode differently"
             return refused("host-invalid", text, reason, _punycode(wildcard, name))
         try:
-            name = name.encode("idna").decode("ascii").lower()
+            name = _older(name)
         except UnicodeError as error:
             return refused("host-invalid", text, f"is no host name ({error})", _EXAMPLE)
     if len(wildcard + name) > _LONGEST:
@@ -63,14 +63,14 @@ def _wrong_shape(text: str) -> Parsed[str] | None:
     if port:
         remedy = f"{_only(port['host'])}; the port of the container belongs in com.docker.lb.port"
         return refused("host-invalid", text, "has a port", remedy)
-    if text in ("*", "_"):
+    if text == "*":
         return _no_name(text)
     return None
 
 
 def _separated(text: str) -> str:
     """The remedy for several names in one; it names them where each is a host alone, maybe behind a scheme."""
-    entries = [_SCHEME.sub("", entry, count=1).removesuffix("/") for entry in re.split(r"[\s;]+", text) if entry]
+    entries = [_SCHEME.sub("", entry).removesuffix("/") for entry in re.split(r"[\s;]+", text) if entry]
     hosts = [_proposed(entry) for entry in entries]
     proposal = ",".join(dict.fromkeys(filter(None, hosts)))
     if not all(hosts) or not 0 < len(proposal) <= LONGEST_PROPOSED:
@@ -80,8 +80,8 @@ def _separated(text: str) -> str:
 
 def _alone(text: str) -> str:
     """The remedy for a host with what else stands in a URL behind its scheme: a port, a path, a query."""
-    found = re.fullmatch(r"(?P<host>[^/:?#]*)(?P<port>:[^/?#]*)?(?P<path>[^?#]*)(?P<query>.*)", text, re.DOTALL)
-    host, path = (found["host"], found["path"]) if found else ("", "")
+    authority, _, path = re.split("[?#]", text)[0].partition("/")
+    host = authority.partition(":")[0]
     if path.strip("/") == "":
         return _only(host)
     root = proposed_path(path)
@@ -115,7 +115,7 @@ def _proposed(host: str) -> str:
 def _punycode(wildcard: str, name: str) -> str:
     """The remedy for a name that is encoded in two ways: both, where they are names."""
     try:
-        older = name.encode("idna").decode("ascii").lower()
+        older = _older(name)
         newer = ".".join(map(_encoded, name.split(".")))
     except UnicodeError:
         return _EXAMPLE
@@ -125,11 +125,16 @@ def _punycode(wildcard: str, name: str) -> str:
     return f"Write {both}" if len(both) <= 2 * LONGEST_PROPOSED else _EXAMPLE
 
 
+def _older(name: str) -> str:
+    """A name in punycode as IDNA 2003 has it. UnicodeError: it has none."""
+    return name.encode("idna").decode().lower()
+
+
 def _encoded(part: str) -> str:
     """One part as IDNA 2008 has it, in which the ambiguous letters stay what they are."""
     if not _AMBIGUOUS.search(part):
-        return part.encode("idna").decode("ascii").lower()
-    return f"xn--{unicodedata.normalize('NFKC', part).encode('punycode').decode('ascii')}"
+        return _older(part)
+    return f"xn--{unicodedata.normalize('NFKC', part).encode('punycode').decode()}"
 
 
 def _no_name(text: str) -> Parsed[str]:

@@ -48,7 +48,7 @@ DEFAULT_BACKEND: Label[bool] = Label(
 
 
 def _named(routing: Routing, labels: Labels) -> Iterator[tuple[str, Flaw]]:
-    if routing.default_backend or labels.get(HOSTS.name, "").strip(" ,\t\r\n"):
+    if routing.default_backend or any(map(str.strip, labels.get(HOSTS.name, "").split(","))):
         return
     remedy = f"Set {HOSTS.name}={HOSTS.example} (or {DEFAULT_BACKEND.name}=true)"
     yield HOSTS.name, Flaw(code="hosts-missing", value="", reason="the service names no host", remedy=remedy)
