@@ -140,7 +140,7 @@ class _Reader:
 
 def _printable(key: str) -> str:
     """Names of labels are anyone's, and shown on terminals as they are."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in key)
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in key)
 
 
 def settled(routing: Routing) -> Routing:

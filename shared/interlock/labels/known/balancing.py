@@ -53,7 +53,7 @@ def _nothing_to_choose(routing: Routing, labels: Labels) -> Iterator[tuple[str, 
         if asked:
             flaw = Flaw(
                 code="sticky-with-vip",
-                value=labels.get(label.name, ""),
+                value=labels[label.name],
                 reason="has no effect with a virtual IP, behind which Docker chooses the task",
                 remedy=f"Remove it, or remove {BACKEND_MODE.name}",
                 severity="warning",
@@ -66,7 +66,7 @@ def _cookie_first(routing: Routing, labels: Labels) -> Iterator[tuple[str, Flaw]
         return
     flaw = Flaw(
         code="ip-hash-with-cookie",
-        value=labels.get(IP_HASH.name, ""),
+        value=labels[IP_HASH.name],
         reason=f"has no effect beside {STICKY_SESSION_COOKIE.name}",
         remedy="Remove one of them",
         severity="warning",

@@ -16,10 +16,8 @@ def parse_context_root(text: str) -> Parsed[str]:
     and compare it before or after percent-decoding.
     """
     path = text.strip()
-    if path in ("", "/"):
-        return Parsed(value="/")
     mistake = mistake_of(path)
-    return refused("path-invalid", text, *mistake) if mistake else Parsed(value=path.removesuffix("/"))
+    return refused("path-invalid", text, *mistake) if mistake else Parsed(value=path.removesuffix("/") or "/")
 
 
 CONTEXT_ROOT: Label[str] = Label(
@@ -55,7 +53,7 @@ def _rewrites_something(routing: Routing, labels: Labels) -> Iterator[tuple[str,
         CONTEXT_ROOT_REWRITE.name,
         Flaw(
             code="rewrite-without-root",
-            value=labels.get(CONTEXT_ROOT_REWRITE.name, ""),
+            value=labels[CONTEXT_ROOT_REWRITE.name],
             reason="has no effect without a context root",
             remedy=f"Set {CONTEXT_ROOT.name} or remove it",
             severity="warning",

@@ -15,9 +15,9 @@ def parse_endpoints(text: str) -> Parsed[tuple[str, ...]]:
     paths: set[str] = set()
     flaws: list[Flaw] = []
     for entry in filter(None, (each.strip() for each in text.split(","))):
-        mistake = None if entry == "/" else mistake_of(entry)
+        mistake = mistake_of(entry)
         if mistake is None:
-            paths.add(entry.rstrip("/") or "/")
+            paths.add(entry.removesuffix("/") or "/")
         else:
             flaws.append(Flaw(code="websocket-invalid", value=entry, reason=mistake[0], remedy=mistake[1]))
     return Parsed(value=tuple(sorted(paths)), flaws=tuple(flaws))
@@ -42,7 +42,7 @@ def _of_the_whole_host(routing: Routing, labels: Labels) -> Iterator[tuple[str, 
         return
     flaw = Flaw(
         code="websocket-with-root",
-        value=labels.get(WEBSOCKET_ENDPOINTS.name, ""),
+        value=labels[WEBSOCKET_ENDPOINTS.name],
         reason=f"has no effect beside {CONTEXT_ROOT.name}",
         remedy="Give the websockets a service, or a host, without a context root",
         severity="warning",
