@@ -156,6 +156,7 @@ def test_a_service_that_a_mistake_keeps_from_being_routed_claims_its_hosts() -> 
         claimed = reading(**mistake).claimed
         assert claimed
         assert claimed.hosts == ("new.test", "old.test")
+        assert claimed.port == (0 if "port" in mistake else 80)
     assert reading(service_cluster="no name").claimed is None
     assert reading().claimed is None
 
@@ -163,6 +164,8 @@ def test_a_service_that_a_mistake_keeps_from_being_routed_claims_its_hosts() -> 
 def test_a_name_of_a_label_writes_nothing_on_a_terminal() -> None:
     [problem] = reading(**{"\x1b[31m\nx": "y"}).problems
     assert problem.key == LB + r"\x1b[31m\nx"
+    [problem] = reading(größe="y").problems
+    assert problem.key == LB + "größe"
 
 
 @pytest.mark.parametrize("name", ["session", "connect.sid", "my-session", "__Host-x", "a" * 128])
@@ -290,7 +293,10 @@ def test_a_label_is_told_of_a_bounded_number_of_times() -> None:
     found = reading(**{f"nothing{n}": "x" for n in range(300)}).problems
     assert len(found) == 21
     assert any("280 more that are not known" in problem.reason for problem in found)
-    assert {problem.severity for problem in found} == {"warning"}
+    assert {(problem.code, problem.severity) for problem in found} == {("label-unknown", "warning")}
+    # Also where another problem comes before them.
+    mixed = reading(ssl_cert="x", **{f"nothing{n}": "x" for n in range(21)}).problems
+    assert [problem.code for problem in mixed if "1 more" in problem.reason] == ["label-unknown"]
 
 
 def test_a_name_that_is_like_none_is_likened_to_none() -> None:

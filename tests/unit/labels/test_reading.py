@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from interlock.labels.label import parse_bool
+from interlock.labels.label import Flaw, parse_bool
 from interlock.labels.reading import Reading, read
 from interlock.labels.registry import LABELS
 from interlock.labels.relevance import is_interlock_service, relevant, service_cluster_of
@@ -60,7 +60,9 @@ def test_a_default_backend_needs_no_hosts() -> None:
     assert not found.problems
 
 
-@pytest.mark.parametrize("labels", [{}, {"hosts": ""}, {"hosts": " , "}, {"default_backend": "false"}])
+@pytest.mark.parametrize(
+    "labels", [{}, {"hosts": ""}, {"hosts": " , "}, {"hosts": "\u00a0,"}, {"default_backend": "false"}]
+)
 def test_a_service_that_names_no_host(labels: dict[str, str]) -> None:
     found = reading(port="80", **labels)
     assert found.routing is None
@@ -277,6 +279,13 @@ def test_no_text_of_a_problem_is_longer_than_people_read() -> None:
     assert max(len(problem.value) for problem in problems) == 200
     assert max(len(problem.reason) for problem in problems) == 400
     assert max(len(problem.remedy) for problem in problems) <= 400
+
+
+def test_a_family_cannot_write_more_than_people_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = Flaw(code="conflict", value="v" * 999, reason="r" * 999, remedy="w" * 999)
+    monkeypatch.setattr("interlock.labels.reading.CHECKS", (lambda *_: [(LB + "hosts", long)],))
+    problem = only_problem(reading(hosts="a.com", port="80"))
+    assert (problem.value, problem.reason, problem.remedy) == ("v" * 200, "r" * 400, "w" * 400)
 
 
 def test_a_misspelt_label_is_found_behind_labels_of_others() -> None:
