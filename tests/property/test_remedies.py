@@ -77,9 +77,15 @@ def test_of_paths(text: str) -> None:
 
 
 @example("/a//b/../c")
+@example("/")
 @given(_TEXTS)
 def test_of_redirects(path: str) -> None:
-    for flaw in parse_redirects(f"http://old.test,http://new.test:81/{path}").flaws:
+    parsed = parse_redirects(f"http://old.test,http://new.test:81/{path}")
+    # What was asked for follows the target, and begins with a slash.
+    assert not any(redirect.target.endswith("/") for redirect in parsed.value or ())
+    for flaw in parse_redirects(f"http://old.test/{path},http://new.test").flaws:
+        assert not re.search(r"Write http://old\.test", flaw.remedy), "a source has no path"
+    for flaw in parsed.flaws:
         assert not _OF_PATHS.search(flaw.remedy), "a path is no target"
         for target in _OF_URLS.findall(flaw.remedy):
             if "," not in target:
