@@ -164,8 +164,8 @@ def test_a_service_that_a_mistake_keeps_from_being_routed_claims_its_hosts() -> 
 def test_a_name_of_a_label_writes_nothing_on_a_terminal() -> None:
     [problem] = reading(**{"\x1b[31m\nx": "y"}).problems
     assert problem.key == LB + r"\x1b[31m\nx"
-    [problem] = reading(größe="y").problems
-    assert problem.key == LB + "größe"
+    [problem] = reading(**{"größe\\n": "y"}).problems
+    assert problem.key == LB + r"größe\n"
 
 
 @pytest.mark.parametrize("name", ["session", "connect.sid", "my-session", "__Host-x", "a" * 128])
