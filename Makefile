@@ -17,6 +17,10 @@ PYTEST := $(PY) -m pytest
 # PIP_USER: a user's own pip configuration may say --user, which a virtual environment refuses.
 PIP := PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip --quiet
 
+# Where it is set, the tests' hundreds of programs compile what they import at every start, and each of pytest's workers every
+# test. (`make clean` removes what is written.)
+unexport PYTHONDONTWRITEBYTECODE
+
 # Suites that do not belong in `make test`: they take their time. Each has a target of its own; .ci/run leaves none out.
 LATER := swarm or load or chaos or soak or bench
 
