@@ -22,6 +22,14 @@ SHOP = {"com.docker.lb.hosts": "shop.local", "com.docker.lb.port": "8080"}
 
 
 @pytest.fixture
+def sim(tmp_path: Path) -> Iterator[SimulatorClient]:
+    """One of its own, which comes to speak other versions."""
+    with running_simulator(tmp_path) as client:
+        client.create_network("web")
+        yield client
+
+
+@pytest.fixture
 def source(sim: SimulatorClient) -> Iterator[DockerSource]:
     sim.create_service("shop", labels=SHOP, networks=["web"])
     sim.wait_converged("shop")
