@@ -17,8 +17,8 @@ PYTEST := $(PY) -m pytest
 # PIP_USER: a user's own pip configuration may say --user, which a virtual environment refuses.
 PIP := PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip --quiet
 
-# Where it is set, the tests' hundreds of programs compile what they import at every start, and each of pytest's workers every
-# test. (`make clean` removes what is written.)
+# Where it is set, the tests' hundreds of programs compile what they import at every start, and each of pytest's workers
+# every test. (`make clean` removes what is written.)
 unexport PYTHONDONTWRITEBYTECODE
 
 # Suites that do not belong in `make test`: they take their time. Each has a target of its own; .ci/run leaves none out.
@@ -33,6 +33,7 @@ up: $(VENV)/.demo ## Try it: a simulated swarm, the bus, nginx and every service
 	@INTERLOCK_STOP_WITH_PARENT=$$PPID exec $(VENV)/bin/interlock demo up $(ARGS)
 
 # Five at a time, a file each: most tests wait for processes, not for the processor.
+# tests/support/schedule.py says whose turn it is.
 test: $(VENV)/.dev ## Run the tests that need nothing but this machine (under 5 minutes); says what it left out, and why.
 	@$(PYTEST) -n 5 --dist loadfile -m "not ($(LATER))" $(ARGS)
 

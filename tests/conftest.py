@@ -126,7 +126,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 class _Workers:
-    """Tells the controller of pytest-xdist what its workers left out; every worker collects, but runs only its part."""
+    """Tells the controller of pytest-xdist what its workers left out; every worker collects, but runs only its part.
+
+    And hands out the files, where nothing was said of their order.
+    """
+
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: object) -> object:
+        if config.getoption("dist") != "loadfile" or not config.getoption("loadscopereorder"):
+            return None
+        from support.schedule import FilesInOrder
+
+        return FilesInOrder(config, log)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         output = getattr(session.config, "workeroutput", None)
