@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from interlock_simulator.client import SimulatorClient
 from support.bus_servers import Server
+from support.ended import Case, ends
 from support.watcher_lab import BusView, spawn_watcher, until
 
 
@@ -33,31 +31,34 @@ def test_docker_url_and_poll_interval(
         assert watcher.wait(10) == 0
 
 
-def _ended(*arguments: str, **env: str) -> str:
-    """What a watcher says that does not start."""
-    clean = {name: value for name, value in os.environ.items() if name != "DOCKER_HOST"}
-    command = [sys.executable, "-m", "interlock_watcher.cli", "--bus", "redis://127.0.0.1:1/0", *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env={**clean, **env})
-    assert ended.returncode == 2, ended.stderr
-    assert "Traceback" not in ended.stderr
-    return ended.stderr
-
-
 def test_what_docker_cannot_be_reached_by_is_told_where_it_was_said(tmp_path: Path) -> None:
-    file = tmp_path / "config.toml"
-    file.write_text('DockerURL = "tcp://docker:2376"\n\ntlscacert = "/none.pem"\n')
-    words = ("-c", str(file))
-    assert f"{file}:3: tlscacert = '/none.pem': No such file or directory; give the path of a" in _ended(*words)
-    assert "--tls-ca = '/no.pem': No such file or directory" in _ended(*words, "--tls-ca", "/no.pem")
-    assert "environment: INTERLOCK_TLS_CA = '/no.pem': " in _ended(*words, INTERLOCK_TLS_CA="/no.pem")
-    assert "--tls-key = '/k.pem': a client certificate needs both; give TLSCert" in _ended(
-        "--docker", "tcp://docker:2376", "--tls-key", "/k.pem"
-    )
+    def file(text: str) -> str:
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.toml"
+        path.write_text(text)
+        return str(path)
+
+    tls = file('DockerURL = "tcp://docker:2376"\n\ntlscacert = "/none.pem"\n')
+    no_cert = ("--docker", "tcp://docker:2376", "--tls-key", "/k.pem")
+    empty = file('DockerURL = ""\n')
+    said = {
+        f"{tls}:3: tlscacert = '/none.pem': No such file or directory; give the path of a": Case(("-c", tls), {}),
+        "--tls-ca = '/no.pem': No such file or directory": Case(("-c", tls, "--tls-ca", "/no.pem"), {}),
+        "environment: INTERLOCK_TLS_CA = '/no.pem': ": Case(("-c", tls), {"INTERLOCK_TLS_CA": "/no.pem"}),
+        "--tls-key = '/k.pem': a client certificate needs both; give TLSCert": Case(no_cert, {}),
+        f"{empty}:1: DockerURL = '': it is empty; give unix:///path": Case(("-c", empty), {}),
+    }
     for url in ("tcp://docker", "tcp://docker:http"):
-        file.write_text(f'DockerURL = "{url}"\n')
-        assert f"{file}:1: DockerURL = '{url}': " in _ended(*words)
-        assert f"--docker = '{url}': " in _ended("--docker", url)
-        assert f"environment: INTERLOCK_DOCKER = '{url}': " in _ended(INTERLOCK_DOCKER=url)
-        assert f"environment: DOCKER_HOST = '{url}': " in _ended(DOCKER_HOST=url)
-    file.write_text('DockerURL = ""\n')
-    assert f"{file}:1: DockerURL = '': it is empty; give unix:///path" in _ended(*words)
+        told = file(f'DockerURL = "{url}"\n')
+        said |= {
+            f"{told}:1: DockerURL = '{url}': ": Case(("-c", told), {}),
+            f"--docker = '{url}': ": Case(("--docker", url), {}),
+            f"environment: INTERLOCK_DOCKER = '{url}': ": Case((), {"INTERLOCK_DOCKER": url}),
+            f"environment: DOCKER_HOST = '{url}': ": Case((), {"DOCKER_HOST": url}),
+        }
+    bus = ("--bus", "redis://127.0.0.1:1/0")
+    cases = [Case((*bus, *case.arguments), case.env) for case in said.values()]
+    found = ends(["interlock_watcher.cli", "interlock_watcher.app"], cases, without=["DOCKER_HOST"])
+    for what, end in zip(said, found, strict=True):
+        assert end.status == 2, end.said
+        assert what in end.said
+        assert "Traceback" not in end.said
