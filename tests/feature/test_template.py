@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support.ended import Case, ends
 from support.nginx_lab import until
 from support.pipeline import Pipeline
 
@@ -48,23 +49,23 @@ def test_case_36_a_custom_template(tmp_path: Path) -> None:
 
 
 def test_case_36_one_that_cannot_be_used_ends_the_worker_at_once(tmp_path: Path) -> None:
-    for number, (text, said) in enumerate(
-        (
-            ("a\n{{ .Port }}", ":2: {{ .… is of a Go template"),
-            ("{% extends base %}{% block server %}nonsense on;\n{% endblock %}", 'unknown directive "nonsense"'),
-            ("{% extends base %}{% block server %}{{ nothing }}{% endblock %}", "'nothing' is undefined"),
-            ("worker_processes 1; events {} http { server { listen 80; } }", "daemon off; pid nginx.pid;"),
-            ("{% extends base %}{% block unknown_host %}nonsense on;{% endblock %}", 'unknown directive "nonsense"'),
-        )
-    ):
-        template = tmp_path / f"{number}.j2"
+    bad = (
+        ("a\n{{ .Port }}", ":2: {{ .… is of a Go template"),
+        ("{% extends base %}{% block server %}nonsense on;\n{% endblock %}", 'unknown directive "nonsense"'),
+        ("{% extends base %}{% block server %}{{ nothing }}{% endblock %}", "'nothing' is undefined"),
+        ("worker_processes 1; events {} http { server { listen 80; } }", "daemon off; pid nginx.pid;"),
+        ("{% extends base %}{% block unknown_host %}nonsense on;{% endblock %}", 'unknown directive "nonsense"'),
+    )
+    templates = [tmp_path / f"{number}.j2" for number in range(len(bad))]
+    for template, (text, _) in zip(templates, bad, strict=True):
         template.write_text(text)
-        words = ["--bus", "redis://127.0.0.1:1/0", "--state-dir", str(tmp_path / "state"), "--template", str(template)]
-        command = [str(Path(sys.executable).with_name("interlock-extension")), *words]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-        assert ended.returncode == 2, ended.stderr
-        assert str(template) in ended.stderr
-        assert said in ended.stderr
+    words = ("--bus", "redis://127.0.0.1:1/0", "--state-dir", str(tmp_path / "state"))
+    cases = [Case((*words, "--template", str(template)), {}) for template in templates]
+    found = ends(["interlock_extension.cli", "interlock_extension.app", "interlock_extension.nginx"], cases)
+    for template, (_, said), end in zip(templates, bad, found, strict=True):
+        assert end.status == 2, end.said
+        assert str(template) in end.said
+        assert said in end.said
 
 
 def test_a_worker_that_is_stopped_while_it_tries_a_template_ends(tmp_path: Path) -> None:
