@@ -79,6 +79,10 @@ SUITES = (
 # Left out of a plain `pytest` too: nobody who types that means to wait for hours.
 _ONLY_WHEN_NAMED = ("soak", "bench")
 
+# How long an example takes says more of what else this machine does. (In CI, Hypothesis knows that itself.)
+settings.register_profile("patient", settings.default, deadline=None)
+settings.load_profile("patient")
+
 # For `make mutants`: the same few examples for each mutant (a test of its own may ask for more or fewer).
 settings.register_profile("mutants", settings.get_profile("ci"), max_examples=10)
 
