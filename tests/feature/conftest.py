@@ -27,7 +27,7 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     with Pipeline(tmp_path_factory.mktemp("shared"), nodes=3, planner=with_planner_metrics()) as pipeline:
         yield pipeline
