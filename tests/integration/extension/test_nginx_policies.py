@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -16,9 +14,8 @@ from websockets.sync.client import connect
 from interlock.model.names import upstream_name
 from interlock.model.routing import HostRedirect, PassiveChecks, Route, VirtualHost
 from interlock_extension.port import HostView
-from interlock_simulator import echo
 from support.nginx_lab import Backend, ask, both, endpoint, files_for, until, upstream, view
-from support.websocket import opened
+from support.websocket import opened, websocket_backend
 
 Make = Callable[..., Backend]
 HOST = "a.example"
@@ -35,45 +32,6 @@ def policy(*ports: int, **more: object) -> HostView:
 def redirected(target: str) -> HostView:
     redirect = HostRedirect(target=target, service="svc", service_id="id-svc")
     return HostView(host=VirtualHost(host=HOST, redirect=redirect))
-
-
-@contextmanager
-def websocket_backend() -> Iterator[tuple[int, list[str]]]:
-    """A port at which everything is a websocket that says what it hears; and the heads of the requests."""
-    heads: list[str] = []
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve(link: socket.socket) -> None:
-        with link:
-            heard = bytearray()
-            while b"\r\n\r\n" not in heard:
-                heard += link.recv(4096)
-            head, _, rest = bytes(heard).partition(b"\r\n\r\n")
-            heads.append(head.decode())
-            key = re.search(r"(?im)^sec-websocket-key: (\S+)", head.decode())
-            if not key or "\r\nupgrade: websocket" not in head.decode().lower():
-                link.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nplain")
-                return
-            link.sendall(echo.handshake(key[1]))
-            heard, closing = bytearray(rest), False
-            while not closing and (more := link.recv(4096)):
-                heard += more
-                said, closing = echo.echo(heard)
-                link.sendall(said)
-
-    def accept() -> None:
-        while True:
-            try:
-                link, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=serve, args=(link,), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield listener.getsockname()[1], heads
-    finally:
-        listener.close()
 
 
 @both

@@ -130,6 +130,18 @@ def test_the_system_s_before_the_wheel_and_an_old_one_is_passed_over(
     assert (part.origin, part.path) == ("system", tmp_path / "nginx")
 
 
+def test_haproxy_the_system_s_or_the_wheel_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    script(tmp_path, "haproxy", "HAProxy version 2.4.22-0ubuntu 2023/08/14 - https://haproxy.org/")
+    part = parts.find_haproxy()
+    assert part.origin == "wheel"
+    assert part.version >= parts.HAPROXY_FLOOR
+    for said, version in {"2.6.12-1+deb12u4 2026/10/17": (2, 6, 12), "3.2-dev5": (3, 2, 0)}.items():
+        script(tmp_path, "haproxy", f"HAProxy version {said}")
+        part = parts.find_haproxy()
+        assert (part.origin, part.path, part.version) == ("system", tmp_path / "haproxy", version)
+
+
 def test_what_is_missing_names_every_remedy(tmp_path: Path) -> None:
     kind = parts.Kind(
         title="thing", names=("no-such-thing",), ask=("-v",), check=lambda _said: None, floor=(1,),

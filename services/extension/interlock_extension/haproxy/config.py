@@ -1,0 +1,63 @@
+"""What an operator may say about HAProxy: the registry's keys (`interlock.config.haproxy`) as a value. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from interlock.config.haproxy import HAPROXY
+from interlock.config.kinds import Unfit
+from interlock.errors import ConfigError
+
+NOT_HONOURED = ("max_fails", "fail_timeout")
+"""Labels that HAProxy cannot do alike: without active checks, which cost a file descriptor each, it counts no failures.
+
+A failed attempt is tried at another task at once, and a task that stops accepting is left out by the extension.
+"""
+
+
+class HaproxyConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of the generated configuration. `…_timeout: int` are seconds, strings are times and sizes as nginx's."""
+
+    max_connections: int = 1024
+    connect_timeout: str = "300ms"
+    client_timeout: int = 600
+    server_timeout: int = 600
+    keepalive_timeout: str = "75s"
+    client_max_body_size: str = "32m"
+    ip_hash: bool = False
+    hide_info_headers: bool = False
+    worker_processes: int | str = "auto"
+    access_log_path: str = "/dev/stdout"
+    global_options: tuple[str, ...] = ()
+    default_options: tuple[str, ...] = ()
+
+
+_FIELDS = {name.replace("_", ""): name for name in HaproxyConfig.__struct_fields__}
+_LOGS = ("/dev/stdout", "/dev/stderr", "off")
+
+
+def read_config(options: Mapping[str, object], places: Mapping[str, str] | None = None) -> HaproxyConfig:
+    """Options by Interlock's names, in any case, as a value. Raises `ConfigError` for a bad name or value.
+
+    `places`: where they were said; of the command line where nothing is known.
+    """
+    found: dict[str, object] = {}
+    for name, value in options.items():
+        place = (places or {}).get(name) or f"HAProxy option {name}"
+        key = HAPROXY.key(name)
+        if key is None:
+            near = HAPROXY.nearest(name)
+            hint = f"did you mean {near}?" if near else f"HAProxy has {', '.join(key.name for key in HAPROXY.keys)}"
+            raise ConfigError(f"{place}: unknown key; {hint}")
+        try:
+            read = key.kind.read(value)
+        except Unfit as unfit:
+            shown = "…" if key.secret else repr(value)
+            raise ConfigError(f"{place} = {shown}: {unfit.said(key.name)}") from unfit
+        if key.name == "AccessLogPath" and read not in _LOGS:
+            raise ConfigError(f"{place} = {value!r}: HAProxy writes no files; write one of {', '.join(_LOGS)}")
+        if name.lower() in _FIELDS:
+            found[_FIELDS[name.lower()]] = read
+    return msgspec.convert(found, HaproxyConfig)

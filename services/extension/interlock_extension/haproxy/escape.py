@@ -1,0 +1,163 @@
+"""The only way for a value into HAProxy's files and runtime commands: every function gives a `Token`.
+
+HAProxy has four languages here. Its configuration splits words at blanks, and within single quotes nothing is special.
+Some of its words are log formats, in which `%` is. A map file is a line each, a key without blanks and the rest of the
+line. A runtime command splits at blanks and `;`, and a backslash takes the next character as it is.
+What cannot be written safely is refused with `ConfigRejected`, never repaired by guessing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from hashlib import blake2s
+
+from interlock.errors import ConfigRejected
+
+LONGEST = 1024
+"""Bytes. HAProxy takes 2,048 for a line of its configuration, and 16,384 for a runtime command."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_IDENTIFIER = re.compile(r"[a-z0-9_]{1,128}")
+_SERVER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\.?")
+_TARGET = re.compile(rf"https?://{_LABEL}(?:\.{_LABEL})*(?::[0-9]{{1,5}})?(?:/[A-Za-z0-9._~!+=:@/-]*)?")
+_COOKIE = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+_TIME = re.compile(r"(\d{1,9})(ms|s|m|h)?")
+_PLAIN = re.compile(r"[A-Za-z0-9_-]")
+_LONGEST_HOST = 253
+
+
+class Token(str):
+    """Text that is safe to stand where its function says, as it is."""
+
+    __slots__ = ()
+
+
+def _checked(value: str) -> str:
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError as error:
+        raise ConfigRejected(f"{value!r} is not text that can be written as UTF-8") from error
+    if size > LONGEST:
+        raise ConfigRejected(f"{value[:60]!r}… is {size} bytes long; at most {LONGEST} are taken here")
+    if _CONTROL.search(value):
+        raise ConfigRejected(f"{value!r} holds control characters")
+    return value
+
+
+def quoted(value: str) -> Token:
+    """One word of the configuration."""
+    escaped = _checked(value).replace("'", r"'\''")
+    return Token(f"'{escaped}'")
+
+
+def formatted(value: str) -> Token:
+    """One word that HAProxy reads as a log format, such as the value of `set-header`."""
+    return Token(quoted(value).replace("%", "%%"))
+
+
+def host(name: str) -> Token:
+    """A host name, or `*.` and one."""
+    if len(name) > _LONGEST_HOST or not _HOST.fullmatch(name):
+        raise ConfigRejected(f"{name!r} is not a host name (lower case, IDNA as xn--…, at most one leading `*.`)")
+    return Token(name)
+
+
+def key(value: str) -> Token:
+    """A key of a map, in its file. `word` takes it into a command."""
+    if not value or value.startswith("#") or re.search(r"\s", _checked(value)):
+        raise ConfigRejected(f"{value!r} cannot be a key of HAProxy's maps: it is empty, a comment or holds blanks")
+    return Token(value)
+
+
+def text(value: str) -> Token:
+    """A value of a map, in its file. `word` takes it into a command."""
+    if not value or value.strip() != _checked(value):
+        raise ConfigRejected(f"{value!r} cannot be a value of HAProxy's maps: it is empty or has blanks around it")
+    return Token(value)
+
+
+def path(value: str) -> Token:
+    """The path of a route, as a part of a map's key; it is compared with the decoded path of a request."""
+    if not value.startswith("/"):
+        raise ConfigRejected(f"path {value!r} does not begin with a slash")
+    return key(value)
+
+
+def word(value: str) -> Token:
+    """One word of a runtime command."""
+    # `<<` at its end would make a command wait for more lines; nothing that we write needs it.
+    if not value or "<" in _checked(value):
+        raise ConfigRejected(f"{value!r} cannot be a word of a runtime command: it is empty or holds `<`")
+    return Token(re.sub(r"([\\ ;])", r"\\\1", value))
+
+
+def identifier(name: str) -> Token:
+    """The name of a backend."""
+    if not _IDENTIFIER.fullmatch(name):
+        raise ConfigRejected(f"{name!r} is not a name of lower-case letters, digits and underscores (at most 128)")
+    return Token(name)
+
+
+def server(kind: str, owner: str, at: str) -> Token:
+    """A server's name: `t_<task>_…` or `vip_<service>_…`. Address and port are part of it: one name, one place."""
+    digest = blake2s(f"{owner}\n{at}".encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+    return Token(f"{kind}_{owner}_{digest}" if _SERVER.fullmatch(owner) else f"{kind}__{digest}")
+
+
+def address(where: str, port: int) -> Token:
+    """An endpoint. Only IP addresses: a name would make HAProxy ask the DNS, blocking, while it loads."""
+    try:
+        ip = ipaddress.ip_address(where)
+    except ValueError as error:
+        raise ConfigRejected(f"endpoint {where!r} is not an IP address") from error
+    if isinstance(ip, ipaddress.IPv6Address) and ip.scope_id is not None:
+        raise ConfigRejected(f"endpoint {where!r} has a scope, which HAProxy cannot write")
+    if not 0 < port < 65536:
+        raise ConfigRejected(f"endpoint {where}: port {port} is not within 1 to 65535")
+    return Token(f"[{ip}]:{port}" if ip.version == 6 else f"{ip}:{port}")
+
+
+def listen(port: str) -> Token:
+    """`8080`, `address:8080` or `[v6]:8080` as an address of `bind`."""
+    where, _, number = port.rpartition(":")
+    if not (number.isascii() and number.isdigit() and 0 < int(number) < 65536):
+        raise ConfigRejected(f"listen address {port!r}: write a port or address:port")
+    return address(where.strip("[]"), int(number)) if where else Token(f":{int(number)}")
+
+
+def redirect(target: str) -> Token:
+    """Scheme and authority, and maybe a path, before what the client asked for. A value of a map."""
+    if not _TARGET.fullmatch(target):
+        raise ConfigRejected(f"redirect to {target!r}: write a scheme and a host, such as https://shop.example.com")
+    return text(target)
+
+
+def cookie_id(name: str) -> Token:
+    """What stands for a cookie in a route's entry."""
+    return Token(f"c{blake2s(_cookie(name).encode(), digest_size=6).hexdigest()}")
+
+
+def cookie_pattern(name: str) -> Token:
+    """A key of the map of cookies: a regular expression for a cookie's id, `;` and the header. Its value is `\\2`.
+
+    POSIX classes and brackets only, since not every HAProxy is built with PCRE, and a key holds no blanks.
+    """
+    literal = "".join(c if _PLAIN.fullmatch(c) else rf"\{c}" if c == "^" else f"[{c}]" for c in _cookie(name))
+    return key(f"^{cookie_id(name)};(.*;[[:space:]]*)?{literal}=([^;]*)")
+
+
+def _cookie(name: str) -> str:
+    if not _COOKIE.fullmatch(name):
+        raise ConfigRejected(f"{name!r} is not the name of a cookie")
+    return name
+
+
+def duration(value: str) -> Token:
+    """`75s` or `600ms`, for HAProxy, which would take a bare number for milliseconds."""
+    found = _TIME.fullmatch(value)
+    if not found:
+        raise ConfigRejected(f"{value!r} is not a time such as 75s")
+    return Token(f"{int(found[1])}{found[2] or 's'}")

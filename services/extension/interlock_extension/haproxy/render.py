@@ -1,0 +1,187 @@
+"""Views to HAProxy's files: one per virtual host, and the few that belong to none. Pure.
+
+HAProxy is started in its folder with `-f haproxy.cfg -f hosts`. Its maps are not rendered: `compose` makes them of the
+comments that host files hold, at every start and reload, so that a change writes one host's file only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from hashlib import blake2s
+
+import jinja2
+import msgspec
+
+from interlock.config.kinds import size
+from interlock.errors import ConfigRejected
+from interlock.model.routing import DEFAULT_HOST
+from interlock_extension.haproxy import delta, escape, routes
+from interlock_extension.haproxy.config import HaproxyConfig
+from interlock_extension.haproxy.delta import Running
+from interlock_extension.haproxy.escape import Token
+from interlock_extension.haproxy.routes import Kind, Served
+from interlock_extension.port import HostView
+
+MAIN = "haproxy.cfg"
+PAGE = "503.html"
+HOSTS = "hosts"
+RUNTIME_SOCKET = "runtime.sock"
+STATUS_SOCKET = "status.sock"
+
+_LABELS = range(2, 10)
+"""A wildcard is found below as many labels as these rules take off, and no deeper."""
+
+_LEAST_SPARES, _MOST_SPARES = 64, 1024
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,199}")
+_BACKEND = re.compile(r"^backend (\S+)$", re.MULTILINE)
+_ENTRY = re.compile(r"^#map (\S+) (\S+) (.*)$", re.MULTILINE)
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What rendering needs to know besides the options. `listen`: `port` or `address:port`."""
+
+    listen: tuple[str, ...]
+    proxy_id: str
+    server_info: str
+
+
+class Composed(msgspec.Struct, frozen=True, kw_only=True):
+    """What HAProxy starts with. `maps`: files to be written beside the others; `running`: for `delta.change`."""
+
+    maps: dict[str, bytes]
+    running: Running
+
+
+class HaproxyRenderer:
+    """Renders for one HAProxy. The same values give the same bytes."""
+
+    def __init__(self, config: HaproxyConfig, facts: Facts) -> None:
+        self._config, self._facts = config, facts
+        loader = jinja2.PackageLoader("interlock_extension.haproxy")
+        environment = jinja2.Environment(
+            loader=loader,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            keep_trailing_newline=True,
+            autoescape=False,  # noqa: S701  # HTML's escaping is not HAProxy's: `_only_tokens` stands guard instead
+            finalize=_only_tokens,
+        )
+        self._main = environment.get_template("haproxy.cfg.j2")
+        self._host = environment.get_template("host.cfg.j2")
+        source, _, _ = loader.get_source(environment, PAGE)
+        self._page = source.encode()
+
+    def file_of(self, host: str) -> str:
+        """`hosts/<host>.cfg`; names that are no file names become a digest, `*.` becomes `_wild.`."""
+        return f"{HOSTS}/{_stem(host)}.cfg"
+
+    def served(self, view: HostView) -> Served:
+        """What both its file and its commands are made from. Raises `ConfigRejected` that names it."""
+        return routes.served(view, ip_hash=self._config.ip_hash)
+
+    def host(self, view: HostView) -> bytes:
+        """The backends and the entries of one virtual host. Raises `ConfigRejected` that names it."""
+        return self.written(self.served(view))
+
+    def written(self, served: Served) -> bytes:
+        """The same for what `served` gave."""
+        entries = [(map_, key, value.named(value.symbol)) for (map_, key), value in served.entries.items()]
+        entries += [(routes.COOKIES, escape.cookie_pattern(name), Token(routes.SAID)) for name in served.cookies]
+        text = self._host.render(
+            backends=[
+                {"symbol": each.symbol, "hashed": each.kind == "hash", "servers": list(each.servers.values())}
+                for each in served.backends.values()
+            ],
+            entries=[
+                {"map": escape.key(map_), "key": escape.key(key), "value": escape.text(value)}
+                for map_, key, value in entries
+            ],
+        )
+        return text.encode()
+
+    def shared(self, hosts: int, longest: int, *, default: bool) -> dict[str, bytes]:
+        """The main file and the page for 503. They change only when the number of hosts crosses a power of two."""
+        del longest, default
+        config = self._config
+        log = {"off": ""}.get(config.access_log_path, config.access_log_path.removeprefix("/dev/"))
+        number = spares(hosts)
+        text = self._main.render(
+            config=config,
+            runtime=Token(RUNTIME_SOCKET),
+            status=Token(STATUS_SOCKET),
+            page=Token(PAGE),
+            state=Token(delta.STATE),
+            version=Token(delta.VERSION),
+            nobody=Token(routes.NOBODY),
+            threads=config.worker_processes if isinstance(config.worker_processes, int) else 0,
+            log=escape.identifier(log) if log else Token(""),
+            # An operator's own lines are HAProxy's language already.
+            global_options=[Token(line) for line in config.global_options],
+            default_options=[Token(line) for line in config.default_options],
+            connect_timeout=escape.duration(config.connect_timeout),
+            keepalive_timeout=escape.duration(config.keepalive_timeout),
+            body_size=size(config.client_max_body_size),
+            listen=[escape.listen(port) for port in self._facts.listen],
+            labels=list(_LABELS),
+            strips=list(routes.STRIPS),
+            proxy_id=escape.formatted(self._facts.proxy_id),
+            server_info=escape.formatted(self._facts.server_info),
+            spares_rr=[spare("rr", n) for n in range(1, number + 1)],
+            spares_hash=[spare("hash", n) for n in range(1, number // 2 + 1)],
+        )
+        return {MAIN: text.encode(), PAGE: self._page}
+
+
+def compose(files: Mapping[str, bytes], note: str) -> Composed:
+    """What belongs to these files, by name as rendered; `note`: what `/interlock/version` answers."""
+    lines: dict[str, dict[str, None]] = {name: {} for name in routes.MAPS}
+    configured: list[str] = []
+    patterns: set[str] = set()
+    for name in sorted(files):
+        if not name.startswith(f"{HOSTS}/"):
+            continue
+        text = files[name].decode()
+        configured += _BACKEND.findall(text)
+        for map_, key, value in _ENTRY.findall(text):
+            lines[map_][f"{key} {value}\n"] = None
+            if map_ == routes.COOKIES:
+                patterns.add(key)
+    names = _BACKEND.findall(files[MAIN].decode()) if MAIN in files else []
+    free: dict[Kind, tuple[str, ...]] = {
+        kind: tuple(name for name in names if name.startswith(_spare_prefix(kind))) for kind in routes.KINDS
+    }
+    maps = {f"{delta.FOLDER}/{name}": "".join(found).encode() for name, found in lines.items()}
+    maps[f"{delta.FOLDER}/{delta.STATE}"] = f"{delta.VERSION} {escape.text(note)}\n".encode()
+    running = Running(configured=frozenset(configured), free=free, cookies=frozenset(patterns))
+    return Composed(maps=maps, running=running)
+
+
+def spares(hosts: int) -> int:
+    """Spare backends with round robin; half as many choose by a key. About 20 kB of memory each."""
+    need = max(1, hosts // 8)
+    return min(_MOST_SPARES, max(_LEAST_SPARES, 1 << (need - 1).bit_length()))
+
+
+def spare(kind: Kind, number: int) -> Token:
+    """The name of a spare backend."""
+    return escape.identifier(f"{_spare_prefix(kind)}{number:04d}")
+
+
+def _spare_prefix(kind: Kind) -> str:
+    return f"spare_{kind}_"
+
+
+def _only_tokens(value: object) -> object:
+    if isinstance(value, Token | int) or value == "":
+        return value
+    raise ConfigRejected(f"{value!r} was about to be written without being escaped")
+
+
+def _stem(host: str) -> str:
+    if host == DEFAULT_HOST:
+        return "_default"
+    prefix, name = ("_wild.", host[2:]) if host.startswith("*.") else ("", host)
+    if _PLAIN.fullmatch(name):
+        return prefix + name
+    return f"_x{blake2s(host.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"

@@ -1,0 +1,104 @@
+"""Batches of runtime commands, and what HAProxy answers to them. Pure.
+
+Errors come as plain text: what is not known to be good is bad. An answer ends with an empty line, but not in
+HAProxy 2.6 where a server could not be added, or was deleted. So such a command is followed by
+a question whose answer is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+import msgspec
+
+from interlock.errors import ProxyUnavailable
+from interlock_extension.haproxy.delta import FOLDER, STATE, VERSION, AddServer, Command, DelServer, written
+from interlock_extension.haproxy.escape import Token
+
+MOST = 8_000
+"""Bytes of a batch. HAProxy reads a line into one buffer, of 16,384 by default."""
+
+_QUESTION = f"get map {FOLDER}/{STATE} {VERSION}"
+_ANSWER = "type="
+
+_REGISTERED = "New server registered."
+_DELETED = "Server deleted."
+_GONE = "No such server."
+_BUSY = "Server still has connections attached to it"
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """`done`; `later`: to be tried again when connections have ended; `refused`, with what HAProxy said."""
+
+    what: Literal["done", "later", "refused"]
+    said: str = ""
+
+
+def batches(commands: Iterable[Command]) -> Iterator[tuple[Command, ...]]:
+    """The same commands in the same order, each tuple one batch."""
+    found: list[Command] = []
+    size = 0
+    for command in commands:
+        length = len(_asked(command).encode())
+        if found and size + length > MOST:
+            yield tuple(found)
+            found, size = [], 0
+        found.append(command)
+        size += length + 1
+    if found:
+        yield tuple(found)
+
+
+def batch(commands: Sequence[Command]) -> Token:
+    """One line for HAProxy, with its end."""
+    return Token(";".join(map(_asked, commands)) + "\n")
+
+
+def split(text: str, commands: Sequence[Command]) -> list[str]:
+    """What HAProxy answered to each command of a batch. Raises `ProxyUnavailable` where that does not come out even."""
+    lines = iter(text.split("\n")[:-1])
+    found = [_answer(lines, vague=_vague(command)) for command in commands]
+    answers = [answer for answer in found if answer is not None]
+    rest = list(lines)
+    if rest or len(answers) != len(commands):
+        raise ProxyUnavailable(
+            f"HAProxy gave {len(answers)} answers to {len(commands)} runtime commands, and then "
+            f"{' '.join(rest)[:200]!r}; its state is unknown until it is reloaded"
+        )
+    return answers
+
+
+def verdict(command: Command, answer: str) -> Verdict:
+    """What an answer means."""
+    said = answer.strip()
+    if isinstance(command, AddServer):
+        good = said == _REGISTERED
+    elif isinstance(command, DelServer):
+        if said.startswith(_BUSY):
+            return Verdict(what="later", said=said)
+        good = said in (_DELETED, _GONE)
+    else:
+        good = not said
+    return Verdict(what="done") if good else Verdict(what="refused", said=said or "nothing")
+
+
+def _answer(lines: Iterator[str], *, vague: bool) -> str | None:
+    """The next one; None where the text ends within it."""
+    said: list[str] = []
+    for line in lines:
+        if vague and line.startswith(_ANSWER):
+            return "\n".join(said) if next(lines, None) == "" else None
+        if line:
+            said.append(line)
+        elif not vague:
+            return "\n".join(said)
+    return None
+
+
+def _vague(command: Command) -> bool:
+    return isinstance(command, AddServer | DelServer)
+
+
+def _asked(command: Command) -> str:
+    return f"{written(command)};{_QUESTION}" if _vague(command) else written(command)

@@ -1,0 +1,174 @@
+"""What one virtual host means for HAProxy: entries of maps, and backends with their servers. Pure.
+
+Files (`render`) and runtime commands (`delta`) are made from this one value, so that run and disk cannot differ.
+
+- `hosts.map`: host -> its own name, or the target of its redirect. `_` is the default host.
+- `wildcards.map`: what follows `*.` -> `*.…`, or the target of a redirect.
+- `routes.map`: name, path and a slash -> `<backend>` or `<backend>|<flags>|<key>`; `503` where no endpoint is usable.
+  An entry is a location of nginx: the longest one counts. Flags: `u.` an upgrade may pass; `s1.`, `s2.`, `s4.`, …
+  segments of the path that are taken off, by powers of two. Key, by which a server is chosen: `src` or a cookie's id.
+- `cookies.map`: regular expression of a cookie -> its value.
+
+All of a route is in one entry: one command changes it, and no request meets half of a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2s
+from typing import Literal
+
+import msgspec
+
+from interlock.errors import ConfigRejected
+from interlock.model.routing import DEFAULT_HOST, VIP, Route, Upstream
+from interlock_extension.haproxy import escape
+from interlock_extension.haproxy.escape import Token
+from interlock_extension.port import HostView
+
+Kind = Literal["rr", "hash"]
+KINDS: tuple[Kind, ...] = ("rr", "hash")
+
+HOSTS, WILDCARDS, ROUTES, COOKIES = "hosts.map", "wildcards.map", "routes.map", "cookies.map"
+MAPS = (HOSTS, WILDCARDS, ROUTES, COOKIES)
+
+NOBODY = "503"
+"""In place of a backend: the path is claimed, and answers 503."""
+
+STRIPS = (1, 2, 4, 8, 16)
+"""Segments that one rule of the frontend takes off."""
+
+SAID = r"\2"
+"""The value of a cookie's entry: the group of its expression that holds what the client said."""
+
+_MOST_SEGMENTS = sum(STRIPS)
+_NUMBERS = 2**31 - 1
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """One endpoint. `name` says which and where: two of one name are the same. `number`: its place on the hash ring."""
+
+    name: Token
+    address: Token
+    number: int
+
+
+class Backend(msgspec.Struct, frozen=True, kw_only=True):
+    """The servers of an upstream. `symbol`: its name in files; at runtime a spare may stand for it."""
+
+    symbol: Token
+    kind: Kind
+    servers: dict[str, Server] = {}
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True):
+    """The value of an entry: the backend that `symbol` stands for, if any, and `text`."""
+
+    symbol: str = ""
+    text: str = ""
+
+    def named(self, backend: str) -> Token:
+        """The value, with the name that the backend has."""
+        return escape.text(f"{backend if self.symbol else ''}{self.text}")
+
+
+class Served(msgspec.Struct, frozen=True, kw_only=True):
+    """A host. `entries`: by map and key, in the order of the policy. `cookies`: names whose values choose servers."""
+
+    entries: dict[tuple[str, str], Value] = {}
+    backends: dict[str, Backend] = {}
+    cookies: tuple[str, ...] = ()
+
+
+NOTHING = Served()
+"""A host that is not served."""
+
+
+def served(view: HostView, *, ip_hash: bool = False) -> Served:
+    """What a host means; `ip_hash` for every route without a cookie. Raises `ConfigRejected` that names the host."""
+    name = view.host.host
+    try:
+        return _served(view, ip_hash=ip_hash)
+    except ConfigRejected as error:
+        raise ConfigRejected(f"host {name}: {error}", culprit=name) from error
+
+
+def _served(view: HostView, *, ip_hash: bool) -> Served:
+    name = view.host.host
+    site = Token(DEFAULT_HOST) if name == DEFAULT_HOST else escape.host(name)
+    claim: tuple[str, str] = (WILDCARDS, site[2:]) if site.startswith("*.") else (HOSTS, site)
+    if view.host.redirect:
+        return Served(entries={claim: Value(text=escape.redirect(view.host.redirect.target))})
+    policies = {route.upstream: route for route in view.host.routes}
+    backends: dict[str, Backend] = {}
+    symbols: dict[str, str] = {}
+    for upstream in view.upstreams:
+        policy = policies.get(upstream.name)
+        if policy is not None and upstream.endpoints:
+            backend = _backend(upstream, "hash" if _key(policy, ip_hash=ip_hash) else "rr")
+            backends[backend.symbol] = backend
+            symbols[upstream.name] = backend.symbol
+    entries = {claim: Value(text=site)}
+    paths = {route.path for route in view.host.routes}
+    for route in view.host.routes:
+        key = _key(route, ip_hash=ip_hash)
+        # A path that is another service's is that service's.
+        for path in [path for path in route.websockets if path not in paths] + [route.path]:
+            upgrade = path in route.websockets
+            value = _value(route, path, symbols, key, upgrade=upgrade)
+            entries.setdefault((ROUTES, escape.key(f"{site}{_prefix(path)}")), value)
+    used = (r for r in view.host.routes if r.sticky_cookie and r.upstream in symbols)
+    cookies = tuple(dict.fromkeys(route.sticky_cookie for route in used))
+    return Served(entries=entries, backends=backends, cookies=cookies)
+
+
+def _prefix(path: str) -> str:
+    return escape.path(f"{path.rstrip('/')}/")
+
+
+def _key(route: Route, *, ip_hash: bool) -> str:
+    if route.sticky_cookie:
+        return escape.cookie_id(route.sticky_cookie)
+    return "src" if ip_hash or route.ip_hash else ""
+
+
+def _value(route: Route, path: str, symbols: Mapping[str, str], key: str, *, upgrade: bool) -> Value:
+    if route.upstream not in symbols:
+        return Value(text=NOBODY)
+    flags = (["u"] if upgrade else []) + (_strips(path) if route.rewrite else [])
+    more = f"|{''.join(f'{flag}.' for flag in flags)}|{key}" if flags or key else ""
+    return Value(symbol=symbols[route.upstream], text=more)
+
+
+def _strips(path: str) -> list[str]:
+    count = len([segment for segment in path.split("/") if segment])
+    if count > _MOST_SEGMENTS:
+        raise ConfigRejected(
+            f"path {path[:60]}… has {count} segments, of which HAProxy can take off {_MOST_SEGMENTS}; "
+            "write a shorter context root, or leave out its rewrite"
+        )
+    return [f"s{bit}" for bit in STRIPS if count & bit]
+
+
+def _backend(upstream: Upstream, kind: Kind) -> Backend:
+    # The kind is part of the name: a route whose kind changes moves to another backend, which is done in place.
+    symbol = escape.identifier(f"{kind}_{upstream.name}")
+    found: dict[str, Token] = {}
+    for endpoint in upstream.endpoints:
+        at = escape.address(endpoint.address, endpoint.port)
+        owner = ("vip", endpoint.service_id) if endpoint.task == VIP else ("t", endpoint.task)
+        found.setdefault(at, escape.server(*owner, at))
+    servers: dict[str, Server] = {}
+    numbers: set[int] = set()
+    for place, name in sorted(found.items()):
+        number = _number(name)
+        while number in numbers:
+            number = number % _NUMBERS + 1
+        numbers.add(number)
+        servers[name] = Server(name=name, address=Token(place), number=number)
+    return Backend(symbol=symbol, kind=kind, servers=servers)
+
+
+def _number(name: str) -> int:
+    """From the name alone: a restart moves no session, and an address that another task has now is another's."""
+    return int.from_bytes(blake2s(name.encode(), digest_size=8).digest(), "big") % _NUMBERS + 1
