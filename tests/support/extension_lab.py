@@ -23,7 +23,7 @@ from interlock.runtime.lifecycle import Lifecycle
 from interlock.wire import fields
 from interlock.wire.trail import Cause, Trail
 from interlock_extension.app import Options, start
-from interlock_extension.nginx import processes
+from interlock_extension.nginx import family
 from support.nginx_lab import status_of, until, upstream, virtual_host
 from support.ports import free_port
 
@@ -142,7 +142,7 @@ class WorkerLab:
 
     @property
     def master(self) -> int | None:
-        found = processes.master_of((self.state / "nginx").resolve())
+        found = family.master_of((self.state / "nginx").resolve())
         return found.pid if found else None
 
     @property

@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from interlock.errors import ConfigRejected, ProxyUnavailable
-from interlock_extension.nginx import complaints, control, processes
-from interlock_extension.nginx.generations import Bounds
+from interlock_extension.machine import processes
+from interlock_extension.machine.generations import Bounds
+from interlock_extension.nginx import complaints, control, family
 from support.nginx_lab import Backend, Idle, ask, both, files_for, open_nginx, status_of, until, view
 from support.ports import free_port
 
@@ -60,8 +61,8 @@ def test_no_old_worker_accepts_after_the_proof(nginx, backend: Make) -> None:
         held = Idle(nginx.port)
         held.request("a.example")
         nginx.control.apply_snapshot(host_file(nginx, view("a.example", one.port, one.port + n + 1)), str(n))
-        assert not any(processes.accepts(pid, listeners) for pid in old)
-        accepting = [pid for pid in processes.children(nginx.control.pid) if processes.accepts(pid, listeners)]
+        assert not any(family.accepts(pid, listeners) for pid in old)
+        accepting = [pid for pid in processes.children(nginx.control.pid) if family.accepts(pid, listeners)]
         assert len(accepting) == 2
         held.close()
 
@@ -85,7 +86,7 @@ def test_a_worker_that_was_late_at_the_start_is_not_taken_for_a_new_one(
     monkeypatch.setattr(processes, "title", title)
     nginx.control.apply_snapshot(host_file(nginx, view("a.example", two.port)), "v")
     assert asked
-    assert not processes.accepts(late, listeners)
+    assert not family.accepts(late, listeners)
     assert {ask(nginx.port, "a.example").text for _ in range(20)} == {"two GET / 0"}
 
 

@@ -18,7 +18,8 @@ import pytest
 
 from interlock.config.nginx import NGINX
 from interlock.errors import ConfigError
-from interlock_extension.nginx import limits, processes
+from interlock_extension.machine import limits, processes
+from interlock_extension.nginx import family
 from support.nginx_lab import OLD_NGINX, Backend, Idle, ask, files_for, open_nginx, status_of, until, view
 from support.ports import free_port
 
@@ -36,7 +37,7 @@ class Proxy:
 
     def workers(self) -> list[int]:
         assert self.control.pid
-        return [pid for pid in processes.children(self.control.pid) if processes.title(pid) == processes.WORKER]
+        return [pid for pid in processes.children(self.control.pid) if processes.title(pid) == family.WORKER]
 
     @property
     def main(self) -> str:

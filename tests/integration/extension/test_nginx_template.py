@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from interlock.errors import ConfigError, ProxyUnavailable
-from interlock_extension.nginx import processes
+from interlock_extension.machine import processes
+from interlock_extension.nginx import family
 from interlock_extension.nginx.render import MAIN
 from support.nginx_lab import Backend, ask, files_for, open_nginx, view
 from support.ports import free_port
@@ -165,5 +166,5 @@ def test_an_nginx_that_detaches_itself_is_ended(tmp_path: Path) -> None:
         assert b"daemon" not in main
         with pytest.raises(ProxyUnavailable, match="ended right after its start"):
             control.start({**files, MAIN: main})
-        assert processes.orphans_of(folder.resolve()) == []
+        assert family.orphans_of(folder.resolve()) == []
     control.stop(1.0)

@@ -23,7 +23,8 @@ from interlock.wire.trail import Trail
 from interlock_extension import blame
 from interlock_extension.app import start
 from interlock_extension.drains import NODE_PORT_BUDGET
-from interlock_extension.nginx import processes, render
+from interlock_extension.machine import processes
+from interlock_extension.nginx import render
 from interlock_extension.nginx.control import NginxControl
 from support.extension_lab import CLUSTER, TOKEN, WorkerLab, plan_of
 from support.nginx_lab import Backend, Idle, ask, both, endpoint, status_of, until, upstream

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 from interlock.bus.outcomes import Outcomes
 from interlock.model.names import Cluster
-from interlock_extension.nginx import processes
+from interlock_extension.nginx import family
 from support.swarm import images
 from support.swarm.commands import run, until
 from support.swarm.product import Product
@@ -66,11 +66,11 @@ def addresses(product: Product, name: str) -> set[str]:
 def kill_proxy(product: Product) -> None:
     """The worker and its nginx at once, as when their container is killed."""
     worker = product._processes["interlock-extension"]
-    master = processes.master_of((product.swarm.folder / "state" / "nginx").resolve())
+    master = family.master_of((product.swarm.folder / "state" / "nginx").resolve())
     assert master is not None
-    family = [master.pid, *(int(pid) for pid in run("pgrep", "-P", str(master.pid)).split())]
+    pids = [master.pid, *(int(pid) for pid in run("pgrep", "-P", str(master.pid)).split())]
     worker.kill()
-    for pid in family:
+    for pid in pids:
         os.kill(pid, signal.SIGKILL)
     worker.wait()
 

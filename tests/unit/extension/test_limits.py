@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock_extension.nginx import limits
+from interlock_extension.machine import limits
 
 
 @pytest.mark.parametrize(

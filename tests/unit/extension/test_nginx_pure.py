@@ -9,9 +9,9 @@ import pytest
 from interlock.config.kinds import seconds
 from interlock.errors import ConfigError, ConfigRejected
 from interlock.model.routing import DEFAULT_HOST
+from interlock_extension.machine.generations import Bounds, OldWorker, overdue
 from interlock_extension.nginx import extension, render
 from interlock_extension.nginx.config import NginxConfig, read_config
-from interlock_extension.nginx.generations import Bounds, OldWorker, overdue
 from interlock_extension.nginx.refusal import read_refusal
 from interlock_extension.nginx.render import Facts, NginxRenderer
 from interlock_extension.port import Settings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock_extension.nginx.pidlink import link_pid, unlink_pid
+from interlock_extension.machine.pidlink import link_pid, unlink_pid
 
 
 def test_an_older_link_or_pid_file_is_replaced(tmp_path: Path) -> None:

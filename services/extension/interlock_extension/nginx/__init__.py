@@ -8,10 +8,10 @@ from interlock.config.kinds import seconds
 from interlock.errors import ConfigError, ConfigRejected
 from interlock.runtime.logging import get_logger
 from interlock.runtime.parts import NGINX_WHOLE, find_nginx
-from interlock_extension.nginx import processes
+from interlock_extension.machine.generations import Bounds
+from interlock_extension.machine.processes import memory_limit
 from interlock_extension.nginx.config import read_config
 from interlock_extension.nginx.control import NginxControl
-from interlock_extension.nginx.generations import Bounds
 from interlock_extension.nginx.mounted import find
 from interlock_extension.nginx.options import (
     Places,
@@ -23,8 +23,8 @@ from interlock_extension.nginx.options import (
     try_template,
     withdraw_pid,
 )
-from interlock_extension.nginx.place import worker_user
 from interlock_extension.nginx.render import Facts, NginxRenderer
+from interlock_extension.nginx.user import worker_user
 from interlock_extension.port import Control, Renderer, Settings
 
 LOST = "a request that a client sends on an idle kept-alive connection in the moment of a reload meets a reset"
@@ -68,7 +68,7 @@ class NginxExtension:
         renderer = NginxRenderer(config, facts, template)
         # Without that directive, an old worker closes its idle connections as soon as it is told to leave.
         grace = seconds(config.keepalive_min_timeout) if whole else 0.0
-        bounds = Bounds(memory=processes.memory_limit() // 4)
+        bounds = Bounds(memory=memory_limit() // 4)
         workers = int(config.worker_processes)
         check_logs(config, settings.folder, places)
         control = NginxControl(

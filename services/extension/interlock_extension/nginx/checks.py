@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from interlock.doctor.port import Ask, Check, Finding, error, ok, warning
 from interlock.errors import PartMissing
 from interlock.runtime.parts import NGINX_WHOLE, Part, find_nginx
-from interlock_extension.nginx import LOST, REMEDY, limits, processes
+from interlock_extension.machine import limits, processes
+from interlock_extension.nginx import LOST, REMEDY
 from interlock_extension.nginx.config import read_config
 from interlock_extension.told import told_by
 

@@ -20,13 +20,15 @@ from interlock.errors import ConfigRejected, NotInPlace, ProxyUnavailable
 from interlock.runtime.logging import get_logger
 from interlock.runtime.parts import Part
 from interlock.runtime.process import Identity, Process
-from interlock_extension.nginx import processes
+from interlock_extension.machine import processes
+from interlock_extension.machine.ending import end, wait
+from interlock_extension.machine.generations import Bounds
+from interlock_extension.machine.place import Place
+from interlock_extension.nginx import family
 from interlock_extension.nginx.aside import Aside
 from interlock_extension.nginx.complaints import Complaints
-from interlock_extension.nginx.ending import end, end_detached, wait
-from interlock_extension.nginx.generations import Bounds
-from interlock_extension.nginx.markers import Markers
-from interlock_extension.nginx.place import Place
+from interlock_extension.nginx.ending import end_detached
+from interlock_extension.nginx.markers import ANNOUNCED, Markers
 from interlock_extension.nginx.refusal import Refusal
 from interlock_extension.nginx.render import GENERATION, HANDOVER_SOCKET, MAIN, STATUS_SOCKET, WORKPLACE, NginxRenderer
 from interlock_extension.nginx.retired import Retired
@@ -70,7 +72,7 @@ class NginxControl:
         at_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._part = part
-        self._place = Place(folder)
+        self._place = Place(folder, folders=("hosts", "tmp", ANNOUNCED), kept=("*.conf", "hosts/*.conf"))
         self._complaints = Complaints(part, self._place.folder)
         self._renderer = renderer
         self.aside = Aside(self._place.folder / "check", self._complaints, renderer)
@@ -112,7 +114,7 @@ class NginxControl:
     def start(self, files: Mapping[str, bytes]) -> Started:
         """See `Control.start`."""
         self._place.open()
-        running = processes.master_of(self._place.folder)
+        running = family.master_of(self._place.folder)
         if running is not None and self._adopt(running):
             return "adopted"
         if self._process is not None:
@@ -207,11 +209,11 @@ class NginxControl:
 
     def _end_orphans(self) -> None:
         left = [identity for pid in self._known if (identity := Identity.of(pid)) and _is_worker(pid)]
-        left += [identity for identity in processes.orphans_of(self._place.folder) if identity not in left]
+        left += [identity for identity in family.orphans_of(self._place.folder) if identity not in left]
         for identity in left:
             # QUIT closes the listening sockets at once and lets requests in flight finish.
             identity.send_signal(signal.SIGQUIT)
-        if not wait(lambda: not any(processes.title(i.pid) == processes.WORKER for i in left), _ORPHAN_TIMEOUT):
+        if not wait(lambda: not any(processes.title(i.pid) == family.WORKER for i in left), _ORPHAN_TIMEOUT):
             for identity in left:
                 identity.send_signal(signal.SIGKILL)
             wait(lambda: not any(identity.alive() for identity in left), _ORPHAN_TIMEOUT)
@@ -239,7 +241,7 @@ class NginxControl:
         self._coming = [*self._coming, generation][-_MOST_COMING:]
         # Whatever is there and does not leave, also one that was started just now and has no title of its own yet: it
         # would be taken for a new one.
-        old = [pid for pid in processes.children(master.pid) if processes.title(pid) not in {"", processes.LEAVING}]
+        old = [pid for pid in processes.children(master.pid) if processes.title(pid) not in {"", family.LEAVING}]
         try:
             ready_at = self._reload(master, old, mark)
         except ConfigRejected:
@@ -307,7 +309,7 @@ class NginxControl:
     def _prove(self, master: Identity, generation: str, old: list[int]) -> float:
         """The time from which no old worker accepts and the new configuration answers."""
         deadline = time.monotonic() + APPLY_TIMEOUT
-        while any(processes.accepts(pid, self._listeners) for pid in old):
+        while any(family.accepts(pid, self._listeners) for pid in old):
             self._still(master, deadline, "an old worker of nginx still accepts connections")
         at = self._clock()
         while not (ask(self._place.folder, _VERSION_PATH) or "").startswith(generation):
@@ -373,8 +375,8 @@ class NginxControl:
 
 
 def _is_worker(pid: int) -> bool:
-    return processes.title(pid).startswith(processes.WORKER)
+    return processes.title(pid).startswith(family.WORKER)
 
 
 def _is_ready(pid: int) -> bool:
-    return processes.title(pid) == processes.WORKER
+    return processes.title(pid) == family.WORKER

@@ -15,12 +15,12 @@ import msgspec
 from interlock.errors import ConfigError, ConfigRejected, ProxyUnavailable
 from interlock.runtime.logging import get_logger
 from interlock.runtime.parts import Part
-from interlock_extension.nginx import limits
+from interlock_extension.machine import limits
+from interlock_extension.machine.pidlink import link_pid, unlink_pid
 from interlock_extension.nginx.aside import Aside
 from interlock_extension.nginx.config import NginxConfig
 from interlock_extension.nginx.custom import Template
 from interlock_extension.nginx.needed import lacking, runs_no_workers
-from interlock_extension.nginx.pidlink import link_pid, unlink_pid
 from interlock_extension.nginx.raw import blame, complaint, raw_lines, without_raw_lines
 from interlock_extension.nginx.refusal import Refusal
 from interlock_extension.nginx.render import MAIN, Facts, NginxRenderer

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from interlock.runtime.logging import get_logger
 from interlock.runtime.process import Identity
-from interlock_extension.nginx import processes
-from interlock_extension.nginx.generations import Bounds, OldWorker, overdue
+from interlock_extension.machine import processes
+from interlock_extension.machine.generations import Bounds, OldWorker, overdue
+from interlock_extension.nginx import family
 from interlock_extension.nginx.markers import Markers
 
 
@@ -46,7 +47,7 @@ class Retired:
         """End what is past its bounds, of the processes that are there; how many old workers, and their bytes."""
         titles = {pid: title for pid in present if (title := processes.title(pid))}
         self._leaves = {pid: leave for pid, leave in self._leaves.items() if pid in titles}
-        old = [self._seen(pid) for pid, title in titles.items() if title == processes.LEAVING]
+        old = [self._seen(pid) for pid, title in titles.items() if title == family.LEAVING]
         for worker in overdue(old, self.bounds):
             identity = Identity.of(worker.pid)
             if identity is not None and identity.send_signal(signal.SIGTERM):

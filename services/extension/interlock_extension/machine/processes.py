@@ -1,4 +1,4 @@
-"""Looking at nginx's processes through /proc: the master that is ours, its workers, and which still accept. Shell."""
+"""Looking at processes through /proc: what they call themselves, their children, sockets and memory. Shell."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pathlib import Path
 
 from interlock.runtime.process import Identity
 
-WORKER = "nginx: worker process"
-LEAVING = "nginx: worker process is shutting down"
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _LISTEN = "0A"
 _CGROUP = Path("/sys/fs/cgroup")
@@ -31,7 +29,7 @@ def children(pid: int) -> list[int]:
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except FileNotFoundError:
         # Either the process is gone or the kernel was built without this file.
-        return [other for other in _all() if _parent(other) == pid] if Identity.of(pid) else []
+        return [other for other in everyone() if parent(other) == pid] if Identity.of(pid) else []
     except OSError:
         return []
 
@@ -52,14 +50,6 @@ def sockets(pid: int) -> set[int] | None:
     except OSError:
         return None
     return inodes
-
-
-def accepts(pid: int, listeners: set[int]) -> bool:
-    """Whether a worker takes new connections on one of these sockets (inodes).
-
-    Its title says that it leaves a moment before it closes them, so they are looked at where we may.
-    """
-    return title(pid) == WORKER or bool((sockets(pid) or set()) & listeners)
 
 
 def listeners_of(pid: int) -> set[int]:
@@ -93,45 +83,13 @@ def memory_limit() -> int:
     return min(limits)
 
 
-def master_of(folder: Path) -> Identity | None:
-    """The running nginx that serves from this folder; None when there is none."""
-    try:
-        pid = int((folder / "nginx.pid").read_text())
-    except (OSError, ValueError):
-        return None
-    identity = Identity.of(pid)
-    return identity if _is_master(pid, folder) else None
-
-
-def orphans_of(folder: Path) -> list[Identity]:
-    """Workers that outlived the master of this folder: they hold the listening sockets and would go on for ever.
-
-    To be called when there is no master: a worker that was started just before it died bears its title for a moment.
-    """
-    found = []
-    for pid in _all():
-        with contextlib.suppress(OSError):
-            if _is_master(pid, folder):
-                orphan = True
-            else:
-                # Each generation works in a folder of its own below it.
-                inside = title(pid).startswith(WORKER) and Path(f"/proc/{pid}/cwd").readlink().is_relative_to(folder)
-                orphan = inside and "nginx: master" not in title(_parent(pid))
-            identity = Identity.of(pid) if orphan else None
-            if identity is not None:
-                found.append(identity)
-    return found
-
-
-def _is_master(pid: int, folder: Path) -> bool:
-    return "master process" in title(pid) and f"-p {folder} " in title(pid) + " "
-
-
-def _all() -> list[int]:
+def everyone() -> list[int]:
+    """The pids of all processes that we see."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208  # a hundred names, not paths
 
 
-def _parent(pid: int) -> int:
+def parent(pid: int) -> int:
+    """The parent's pid; 0 where there is none."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
     except (OSError, IndexError):

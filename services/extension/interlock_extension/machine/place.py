@@ -1,0 +1,78 @@
+"""The folder of one proxy: atomic writes, and what is installed. Shell."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from interlock.errors import ProxyUnavailable
+
+
+class Place:
+    """The files of a proxy. Names are relative to `folder`; content is kept in memory, so that nothing is read twice.
+
+    `folders`: those that there must be below it. `kept`: patterns of the files that are installed; others are not ours.
+    """
+
+    def __init__(self, folder: Path, *, folders: Sequence[str], kept: Sequence[str]) -> None:
+        self.folder = folder.resolve()
+        self._folders, self._kept = folders, kept
+        self.content: dict[str, bytes] = {}
+        self._undo: dict[str, bytes | None] = {}
+
+    def open(self) -> None:
+        """Make the folders and read what is installed. Raises `ProxyUnavailable`."""
+        self._undo.clear()
+        try:
+            for name in ("", *self._folders):
+                (self.folder / name).mkdir(parents=True, exist_ok=True)
+                if os.geteuid() == 0:
+                    # A proxy's workers run as another user and pass through here; they own only what they write.
+                    (self.folder / name).chmod(0o711)
+            self.content = {
+                str(path.relative_to(self.folder)): path.read_bytes()
+                for pattern in self._kept
+                for path in self.folder.glob(pattern)
+            }
+        except OSError as error:
+            raise ProxyUnavailable(f"the folder {self.folder} cannot be used: {error}; choose another") from error
+
+    def write(self, changes: Mapping[str, bytes | None]) -> None:
+        """Install changed files, each at once (None: remove it). Raises `ProxyUnavailable`.
+
+        They are not synced to the disk: after the machine has failed, the proxy starts with what is rendered anew.
+        """
+        for name, data in changes.items():
+            self._undo.setdefault(name, self.content.get(name))
+            self._install(name, data)
+
+    def proven(self) -> None:
+        """What is there runs: `restore` goes back to no earlier state."""
+        self._undo.clear()
+
+    def restore(self) -> None:
+        """Back to the files that were proven last, however many writes ago. Raises `ProxyUnavailable`.
+
+        What could not be put back is put back the next time.
+        """
+        for name, data in list(self._undo.items()):
+            self._install(name, data)
+            del self._undo[name]
+
+    def _install(self, name: str, data: bytes | None) -> None:
+        try:
+            self._put(name, data)
+        except OSError as error:
+            raise ProxyUnavailable(f"{self.folder / name} cannot be written: {error}") from error
+
+    def _put(self, name: str, data: bytes | None) -> None:
+        target = self.folder / name
+        if data is None:
+            target.unlink(missing_ok=True)
+            self.content.pop(name, None)
+            return
+        fresh = target.with_name(f".{target.name}.new")
+        fresh.write_bytes(data)
+        fresh.replace(target)
+        self.content[name] = data
