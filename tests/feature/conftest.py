@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from support.pipeline import Pipeline
+from support.pipeline import KINDS, Pipeline
 from support.steps import settled, with_planner_metrics
 
 _LONGEST_LOG = 8_000
@@ -29,14 +29,16 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(scope="package")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    with Pipeline(tmp_path_factory.mktemp("shared"), nodes=3, planner=with_planner_metrics()) as pipeline:
+    shape = {"workers": len(KINDS), "kinds": KINDS, "nodes": 3, "planner": with_planner_metrics()}
+    with Pipeline(tmp_path_factory.mktemp("shared"), **shape) as pipeline:
         yield pipeline
 
 
-@pytest.fixture
+@pytest.fixture(params=KINDS)
 def pipeline(installation: Pipeline, request: pytest.FixtureRequest) -> Iterator[Pipeline]:
-    """The shared installation, without services and faults."""
+    """The shared installation, without services and faults: each test is asked of each kind of proxy."""
     request.node.shared_pipeline = (installation, _lengths(installation))
+    installation.worker = KINDS.index(request.param)
     yield installation
     installation.sim.reset()
     installation.wait(lambda: _empty(installation), lambda: f"nothing is served any more: {installation.status()}")
@@ -44,8 +46,8 @@ def pipeline(installation: Pipeline, request: pytest.FixtureRequest) -> Iterator
 
 def _empty(pipeline: Pipeline) -> bool:
     """No host on the bus nor in the proxy, so that the next test's hosts are its own."""
-    outcome = pipeline.outcome()
-    return settled(pipeline) and not pipeline.routes() and outcome is not None and not outcome.hosts
+    outcomes = [pipeline.outcome(worker) for worker in range(len(KINDS))]
+    return settled(pipeline) and not pipeline.routes() and all(said is not None and not said.hosts for said in outcomes)
 
 
 def _lengths(pipeline: Pipeline) -> dict[str, int]:

@@ -14,9 +14,11 @@ def test_a_reused_address_never_gets_the_former_tenants_requests(pipeline: Pipel
     web = pipeline.sim.call("GET", "/networks/web")["IPAM"]["Config"][0]["Subnet"]
     pool = ipaddress.IPv4Network(web).supernet(new_prefix=16)
     # Five addresses for two services: whoever grows takes what the other has just let go.
-    pipeline.sim.create_network("narrow", subnet=f"{pool.network_address + 200 * 256}/29")
+    # The simulated Swarm keeps its networks, so each proxy has one of its own.
+    narrow = f"narrow-{pipeline.kind}"
+    pipeline.sim.create_network(narrow, subnet=f"{pool.network_address + (200 + pipeline.worker) * 256}/29")
     for name in ("red", "blue"):
-        pipeline.service(name, networks=["narrow"], endpoint_mode="dnsrr")
+        pipeline.service(name, networks=[narrow], endpoint_mode="dnsrr")
     pipeline.wait_effective("red", "blue")
     with pipeline.load(["red.test", "blue.test"], rate=80) as load:
         for number in range(ROUNDS):

@@ -53,7 +53,7 @@ def test_every_answer_has_an_id_of_its_own_and_tells_who_served(shop: Pipeline) 
     answers = [shop.get("shop.test") for _ in range(3)]
     assert len({answer.headers["x-request-id"] for answer in answers}) == 3
     headers = answers[0].headers
-    assert headers["x-proxy-id"] == "extension"
+    assert headers["x-proxy-id"] == shop.extension
     assert re.fullmatch(r"interlock/\S+ \(\S+\) \w+/\w+", headers["x-server-info"])
     assert headers["x-upstream-addr"] == f"{answers[0].json()['address']}:8080"
     assert float(headers["x-upstream-response-time"]) < 5
@@ -68,6 +68,7 @@ def test_an_error_of_the_service_is_passed_on_without_our_headers(shop: Pipeline
         assert "x-request-id" not in answer.headers
 
 
+@pytest.mark.parametrize("pipeline", ["nginx"], indirect=True)
 def test_status_of_the_proxy_itself(shop: Pipeline) -> None:
     """Contract 4.6: /nginx_status on every host and on the catch-all."""
     for host in ("shop.test", "nobody.test"):

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from support.pipeline import PREFIX, Pipeline
+
+# By meaning, and so on every proxy: tests/integration/extension/test_passive_checks.py.
+nginx_alone = pytest.mark.parametrize("pipeline", ["nginx"], indirect=True)
 
 
 def _servers(pipeline: Pipeline) -> list[str]:
@@ -13,6 +18,7 @@ def _servers(pipeline: Pipeline) -> list[str]:
     return [more for _, more in re.findall(r"^    server (\S+:8080)( .*)?;$", written, re.MULTILINE)]
 
 
+@nginx_alone
 def test_case_38_passive_health(pipeline: Pipeline) -> None:
     """Case 38: each server line of the service's upstream carries them."""
     pipeline.service("demo", replicas=3, labels={"max_fails": "3", "fail_timeout": "30s"})
@@ -21,6 +27,7 @@ def test_case_38_passive_health(pipeline: Pipeline) -> None:
     pipeline.wait_routed("demo.test")
 
 
+@nginx_alone
 def test_case_38_absent_they_are_nginx_s_own(pipeline: Pipeline) -> None:
     pipeline.service("demo", replicas=2)
     pipeline.sim.wait_converged("demo")

@@ -45,7 +45,7 @@ def test_a_plan_of_schema_99_stays_served_as_it_was_and_is_told(pipeline: Pipeli
     pipeline.service("blog")
     pipeline.wait_effective("shop", "blog")
     with away(pipeline, "planner"):
-        with away(pipeline, "extension"):
+        with away(pipeline, pipeline.extension):
             _spoil(pipeline, PLAN, "host:shop.test")
 
         def told() -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.pipeline import PREFIX, Pipeline
+from support.pipeline import KINDS, PREFIX, Pipeline
 from support.steps import asked, endpoints, host_files, settled, worker_counters
 
 
@@ -71,7 +71,7 @@ def test_no_task_running_is_503(pipeline: Pipeline) -> None:
     pipeline.wait(lambda: settled(pipeline), "settled")
     assert asked(pipeline, "demo.test", 3) == {"503": 3}
     [cluster] = pipeline.status().clusters
-    assert (cluster.problems, [p.outcome.waiting for p in cluster.proxies]) == ((), [0])
+    assert (cluster.problems, [p.outcome.waiting for p in cluster.proxies]) == ((), [0] * len(KINDS))
     pipeline.sim.change("demo", lambda spec: spec["TaskTemplate"].update(Placement={}))
     pipeline.wait_routed("demo.test")
     assert endpoints(pipeline, "demo.test") == {"vip"}

@@ -39,7 +39,8 @@ class Model:
         composed = compose(files, "1 x")
         self.maps: dict[str, dict[str, str]] = {
             name.partition("/")[2]: dict(line.split(" ", 1) for line in data.decode().splitlines())  # type: ignore[misc]
-            for name, data in composed.maps.items()
+            for name, data in composed.files.items()
+            if name.endswith(".map")
         }
         self.backends: dict[str, dict[str, tuple[str, str]]] = {}
         self.ready: set[tuple[str, str]] = set()
@@ -154,7 +155,7 @@ def test_the_run_is_what_rendering_gives(first: list[HostView], steps: list[Host
     model, running = Model(files), compose(files, "1 x").running
     for step in steps:
         if step == "delete":
-            for command in delta.deletions(running)[:2]:
+            for command in delta.deletions(running, 2):
                 model.run(command)
                 running = delta.deleted(running, command)
             continue
@@ -192,11 +193,11 @@ def test_a_server_that_comes_back_before_it_was_deleted_is_there_again() -> None
     served = MADE.served(view)
     gone = delta.change(served, NOTHING, compose(files_for(MADE, view), "1 x").running)
     assert isinstance(gone, Change)
-    [leaving] = delta.deletions(gone.running)
+    *_, leaving = delta.deletions(gone.running, 9)
     back = delta.change(NOTHING, served, gone.running)
     assert isinstance(back, Change)
     assert back.commands[0] == SetState(backend=leaving.backend, server=leaving.server, state="ready")
-    assert delta.deletions(back.running) == ()
+    assert delta.deletions(back.running, 9) == ()
 
 
 def test_without_a_spare_it_is_not_done_in_place() -> None:

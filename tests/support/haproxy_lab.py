@@ -14,6 +14,7 @@ import pytest
 from interlock.runtime import parts
 from interlock.runtime.parts import find_haproxy
 from interlock_extension.haproxy import delta, reply
+from interlock_extension.haproxy.complaints import FILES
 from interlock_extension.haproxy.config import read_config
 from interlock_extension.haproxy.delta import Change, Command, Running
 from interlock_extension.haproxy.render import RUNTIME_SOCKET, STATUS_SOCKET, Facts, HaproxyRenderer, compose
@@ -42,7 +43,7 @@ def write(folder: Path, files: dict[str, bytes], note: str = "1 first") -> Runni
         shutil.rmtree(folder / old, ignore_errors=True)
         (folder / old).mkdir(parents=True)
     composed = compose(files, note)
-    for name, data in {**files, **composed.maps}.items():
+    for name, data in {**files, **composed.files}.items():
         (folder / name).write_bytes(data)
     return composed.running
 
@@ -51,7 +52,7 @@ def checked(folder: Path, binary: str = "") -> str:
     """What `haproxy -c` says of a folder; fails where it refuses it, or warns."""
     program = binary or str(find_haproxy().path)
     done = subprocess.run(
-        [program, "-c", "-dW", "-f", "haproxy.cfg", "-f", "hosts"],
+        [program, "-c", "-dW", *FILES],
         cwd=folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
     said = done.stdout + done.stderr
@@ -78,9 +79,7 @@ class HaproxyLab:
         self.running = write(self.folder, files_for(self.renderer, *views))
         checked(self.folder, self.binary)
         with (self.folder / "said.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [self.binary, "-db", "-f", "haproxy.cfg", "-f", "hosts"], cwd=self.folder, stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen([self.binary, "-db", *FILES], cwd=self.folder, stdout=log, stderr=log)
         until(self._up, "HAProxy answers")
 
     def _up(self) -> bool:

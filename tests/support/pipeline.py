@@ -10,9 +10,9 @@
             pipeline.wait_effective("shop")
         assert load.report().failed == 0
 
-Names: `bus`, `simulator`, `watcher`, `watcher-2`, …, `planner`, …, `extension`, …, and `nginx`, `nginx-2`, … for the
-proxy of the worker of that number. Nothing is started again by itself but nginx, by its worker. When a test fails,
-every program's log is printed; in any case, leaving makes sure that no process stays.
+Names: `bus`, `simulator`, `watcher`, `watcher-2`, …, `planner`, …, `extension`, …, and `nginx`, `nginx-2`, … (or
+`haproxy`, …) for the proxy of the worker of that number. Nothing is started again by itself but a proxy. When a test
+fails, every program's log is printed; in any case, leaving makes sure that no process stays.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ from support.ports import free_ports
 
 PREFIX = "com.docker.lb."
 NETWORK = "web"
+KINDS = ("nginx", "haproxy")
 _UNBROKEN = 8
 """Right answers in a row, 20 ms apart: longer than both generations of nginx's workers accept."""
 
@@ -101,6 +102,8 @@ class Pipeline:
             restart=False,
         )
         self.bus: Bus = self.installation.connect("test")
+        self.worker = 0
+        """Of which worker's proxy is spoken where none is named."""
         self._seen: dict[str, Identity] = {}
 
     @property
@@ -109,8 +112,22 @@ class Pipeline:
 
     @property
     def port(self) -> int:
-        """Of the first worker's proxy."""
-        return self.ports[0]
+        """Of the proxy of which is spoken."""
+        return self.ports[self.worker]
+
+    @property
+    def extension(self) -> str:
+        """The name of that worker."""
+        return self.installation.workers[self.worker]
+
+    @property
+    def kind(self) -> str:
+        """Of that proxy: nginx or haproxy."""
+        return self.installation.shape.kinds[self.worker % len(self.installation.shape.kinds)]
+
+    def at(self, worker: int | None) -> int:
+        """That worker's number, or of the one of which is spoken."""
+        return self.worker if worker is None else worker
 
     def __enter__(self) -> Pipeline:
         try:
@@ -159,8 +176,9 @@ class Pipeline:
         found["leash"] = Identity.of(supervisor.leash)
         found["bus"] = Identity.of(pid) if (pid := self.installation.bus_pid()) is not None else None
         for worker in self.installation.workers:
-            name = worker.replace("extension", "nginx")
-            master = _read_pid(self.folder / "state" / worker / "nginx" / "nginx.pid")
+            kind = next((kind for kind in KINDS if (self.folder / "state" / worker / kind).exists()), "nginx")
+            name = worker.replace("extension", kind)
+            master = _read_pid(self.folder / "state" / worker / kind / f"{kind}.pid")
             if master is not None:
                 found[name] = Identity.of(master)
                 found |= {f"{name} worker {pid}": Identity.of(pid) for pid in _children(master)}
@@ -172,7 +190,7 @@ class Pipeline:
         self.identities()
         if name == "bus":
             self.installation.stop_bus(kill=True)
-        elif name.startswith("nginx"):
+        elif name.startswith(KINDS):
             identity = self._seen[name]
             assert identity.send_signal(signal.SIGKILL), f"{name} does not run"
             self.wait(lambda: not identity.alive(), f"{name} is gone")
@@ -228,13 +246,13 @@ class Pipeline:
         path: str = "/",
         *,
         method: str = "GET",
-        worker: int = 0,
+        worker: int | None = None,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         timeout: float = 5.0,
     ) -> Answer:
         """One request on a connection of its own. Raises OSError or HTTPException where there is no answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports[worker], timeout=timeout)
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports[self.at(worker)], timeout=timeout)
         try:
             connection.request(method, path, body, {"Host": host, **(headers or {})})
             answer = connection.getresponse()
@@ -243,11 +261,11 @@ class Pipeline:
         finally:
             connection.close()
 
-    def load(self, hosts: Sequence[str], rate: float = 200.0, *, worker: int = 0, **options: Any) -> Load:
+    def load(self, hosts: Sequence[str], rate: float = 200.0, *, worker: int | None = None, **options: Any) -> Load:
         """A load; `with` starts and stops it."""
-        return Load(hosts, port=self.ports[worker], rate=rate, **options)
+        return Load(hosts, port=self.ports[self.at(worker)], rate=rate, **options)
 
-    def wait_routed(self, host: str, path: str = "/", *, worker: int = 0, timeout: float = 15.0) -> Answer:
+    def wait_routed(self, host: str, path: str = "/", *, worker: int | None = None, timeout: float = 15.0) -> Answer:
         """Waits until backends answer in an unbroken run; the last answer.
 
         While a proxy reloads, old and new workers answer in turn: one right answer says nothing of the next.
@@ -267,7 +285,7 @@ class Pipeline:
         answer: Answer = self.wait(answered, f"{host}{path} is routed", timeout=timeout)
         return answer
 
-    def wait_unrouted(self, host: str, *, worker: int = 0, timeout: float = 15.0) -> None:
+    def wait_unrouted(self, host: str, *, worker: int | None = None, timeout: float = 15.0) -> None:
         """Waits until the proxy answers 503 by itself."""
 
         def refused() -> bool:
@@ -311,8 +329,9 @@ class Pipeline:
         """What the plans say of a service."""
         return tuple(p for cluster in self.status().clusters for p in cluster.problems if p.service == service)
 
-    def outcome(self, worker: int = 0) -> Outcome | None:
+    def outcome(self, worker: int | None = None) -> Outcome | None:
         """What the worker of this number last said; None when it is silent."""
+        worker = self.at(worker)
         name = self.installation.workers[worker]
         cluster = self.installation.shape.clusters[worker // self.installation.shape.workers]
         return next((o for o in Outcomes(self.bus).live(Cluster(REGION, cluster)) if o.proxy == name), None)

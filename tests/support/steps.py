@@ -70,10 +70,10 @@ def _planner_metrics(pipeline: Pipeline) -> list[Any]:
         return list(text_string_to_metric_families(answer.read().decode()))
 
 
-def worker_counters(pipeline: Pipeline, worker: int = 0) -> Counter[str]:
+def worker_counters(pipeline: Pipeline) -> Counter[str]:
     """What the worker says that it has rendered and written."""
-    outcome = pipeline.outcome(worker)
-    assert outcome is not None, f"worker {worker} says nothing"
+    outcome = pipeline.outcome()
+    assert outcome is not None, f"{pipeline.extension} says nothing"
     wanted = ("hosts_rendered", "files_written", "bytes_written")
     return Counter({name: int(outcome.counters.get(name, 0)) for name in wanted})
 
@@ -84,11 +84,11 @@ def settled(pipeline: Pipeline) -> bool:
     return not any(c.stale or not c.complete or any(p.behind for p in c.proxies) for c in clusters)
 
 
-def host_files(pipeline: Pipeline, worker: int = 0) -> dict[str, tuple[int, int]]:
+def host_files(pipeline: Pipeline, worker: int | None = None) -> dict[str, tuple[int, int]]:
     """The proxy's file of every virtual host: inode and time of its writing."""
-    name = pipeline.installation.workers[worker]
-    folder = pipeline.folder / "state" / name / "nginx" / "hosts"
-    return {path.stem: (s.st_ino, s.st_mtime_ns) for path in folder.glob("*.conf") for s in [path.stat()]}
+    name = pipeline.installation.workers[pipeline.at(worker)]
+    folder = pipeline.folder / "state" / name / pipeline.kind / "hosts"
+    return {path.stem: (s.st_ino, s.st_mtime_ns) for path in folder.glob("*.c*f*") for s in [path.stat()]}
 
 
 def interlock_json(pipeline: Pipeline, command: str) -> Any:

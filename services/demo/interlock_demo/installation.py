@@ -33,13 +33,15 @@ _LOOK = 0.1
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
     """How many of each. `workers` counts per service cluster.
 
-    `watcher`, `planner`, `extension`, `simulator`: further arguments of their command lines.
+    `kinds`: of proxy, in turn for the workers of each cluster. `watcher`, `planner`, `extension`, `simulator`: further
+    arguments of their command lines.
     """
 
     watchers: int = 1
     planners: int = 1
     workers: int = 1
     clusters: tuple[str, ...] = ("",)
+    kinds: tuple[str, ...] = ("nginx",)
     profile: str = "real"
     nodes: int = 1
     watcher: tuple[str, ...] = ()
@@ -202,10 +204,10 @@ class Installation:
         for number, worker in enumerate(self.workers):
             cluster = shape.clusters[number // shape.workers]
             listen = [argument for address in self._listen[number] for argument in ("--listen", address)]
+            kind = shape.kinds[number % shape.workers % len(shape.kinds)]
             own = ("--cluster", cluster, "--state-dir", str(self.layout.state(worker)), "--proxy-id", worker)
-            specs.append(
-                self._spec(worker, "extension", *common, *own, *listen, "--access-log", "off", *shape.extension)
-            )
+            more = ("--extension", kind, "--access-log", "off", *shape.extension)
+            specs.append(self._spec(worker, "extension", *common, *own, *listen, *more))
         return specs
 
     def _spec(self, name: str, service: str, *arguments: str) -> Spec:

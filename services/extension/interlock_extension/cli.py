@@ -23,6 +23,7 @@ Examples:
   interlock-extension --bus redis://bus:6379/0 --cluster production --http-port 80
   interlock-extension --bus unix:///run/interlock/bus.sock --listen 127.0.0.1:8080 --listen 127.0.0.1:8081
   interlock-extension --bus redis://bus:6379/0 --nginx /usr/sbin/nginx --option WorkerProcesses=4
+  interlock-extension --bus redis://bus:6379/0 --extension haproxy --option MaxConnections=20000
   interlock-extension --bus redis://bus:6379/0 --option 'HTTPOptions=["gzip on;", "gzip_types text/css;"]'
   INTERLOCK_BUS=redis://bus:6379/0 interlock extension
 
@@ -40,7 +41,7 @@ good until it has read the plan. Killed hard, it leaves the proxy serving; stopp
     show_default=False,
     help="The service cluster to serve (label service_cluster); the unnamed one by default.",
 )
-@setting("--extension", default="nginx", help="The kind of proxy.")
+@setting("--extension", default="nginx", help="The kind of proxy: nginx, haproxy, or another that is installed.")
 @setting(
     "--state-dir",
     metavar="DIR",
@@ -61,6 +62,7 @@ good until it has read the plan. Killed hard, it leaves the proxy serving; stopp
     help="Serve on these addresses instead of --http-port; may be given again.",
 )
 @setting("--nginx", key="NginxPath", metavar="PATH", help="The nginx to run; found by itself when left out.")
+@setting("--haproxy", key="HaproxyPath", metavar="PATH", help="The HAProxy to run; found by itself when left out.")
 @setting(
     "--proxy-id",
     metavar="NAME",
@@ -115,6 +117,7 @@ def main(
     http_port: int | None,
     listen: tuple[str, ...],
     nginx: str | None,
+    haproxy: str | None,
     proxy_id: str | None,
     drain_budget: float,
     dns: str | None,
@@ -140,7 +143,7 @@ def main(
                 state_dir=state_dir or default_folder(Cluster(common.region, cluster)),
                 extension=extension,
                 listen=listen or (str(http_port or target_port(table)),),
-                binary=nginx or "",
+                binary={"nginx": nginx, "haproxy": haproxy}.get(extension) or "",
                 proxy_id=proxy_id or socket.gethostname(),
                 drain_budget=drain_budget,
                 metrics_addr=common.metrics,

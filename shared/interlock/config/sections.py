@@ -62,6 +62,7 @@ CORE = Section(
         Key(name="Name", kind=text(), default="(host name)", ours=True,
             doc="Name of the watcher in leases and status."),
         Key(name="NginxPath", kind=text(), default="(found)", ours=True, doc="The nginx to run."),
+        Key(name="HaproxyPath", kind=text(), default="(found)", ours=True, doc="The HAProxy to run."),
     ),
 )  # fmt: skip
 

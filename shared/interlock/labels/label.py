@@ -16,8 +16,8 @@ STACK = "com.docker.stack.namespace"
 
 T = TypeVar("T")
 
-Proxy = Literal["nginx"]
-EVERY_PROXY: tuple[Proxy, ...] = ("nginx",)
+Proxy = Literal["nginx", "haproxy"]
+EVERY_PROXY: tuple[Proxy, ...] = ("nginx", "haproxy")
 
 
 class Flaw(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,12 +10,6 @@ from interlock.config.haproxy import HAPROXY
 from interlock.config.kinds import Unfit
 from interlock.errors import ConfigError
 
-NOT_HONOURED = ("max_fails", "fail_timeout")
-"""Labels that HAProxy cannot do alike: without active checks, which cost a file descriptor each, it counts no failures.
-
-A failed attempt is tried at another task at once, and a task that stops accepting is left out by the extension.
-"""
-
 
 class HaproxyConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Options of the generated configuration. `…_timeout: int` are seconds, strings are times and sizes as nginx's."""

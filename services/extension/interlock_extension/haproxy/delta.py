@@ -13,14 +13,27 @@ import msgspec
 
 from interlock_extension.haproxy import escape
 from interlock_extension.haproxy.escape import Token
-from interlock_extension.haproxy.routes import COOKIES, HOSTS, NOTHING, ROUTES, SAID, WILDCARDS, Kind, Served, Server
+from interlock_extension.haproxy.routes import (
+    COOKIES,
+    FOLDER,
+    HOSTS,
+    NOTHING,
+    ROUTES,
+    SAID,
+    WILDCARDS,
+    Kind,
+    Served,
+    Server,
+)
 
-FOLDER = "maps"
-"""Where the maps are, from HAProxy's working directory: their names at runtime are those of the configuration."""
+_NEVER = 1000
 
 STATE = "state.map"
 VERSION = "version"
 """The map and its key that say what runs."""
+
+RETIRED = "retired"
+"""The key of that map by which an old worker hands every request to the newest."""
 
 
 class AddServer(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,12 +43,19 @@ class AddServer(msgspec.Struct, frozen=True, kw_only=True):
     server: Server
 
 
+class EnableChecks(msgspec.Struct, frozen=True, kw_only=True):
+    """A server that has checks begins with them: HAProxy adds it without."""
+
+    backend: str
+    server: str
+
+
 class SetState(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a server gets requests."""
 
     backend: str
     server: str
-    state: Literal["ready", "maint"]
+    state: Literal["ready", "drain", "maint"]
 
 
 class DelServer(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +88,7 @@ class DelMap(msgspec.Struct, frozen=True, kw_only=True):
     key: str
 
 
-Command = AddServer | SetState | DelServer | AddMap | SetMap | DelMap
+Command = AddServer | EnableChecks | SetState | DelServer | AddMap | SetMap | DelMap
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,13 +147,24 @@ def change(before: Served, after: Served, running: Running) -> Change | NotInPla
     )
 
 
-def deletions(running: Running) -> tuple[DelServer, ...]:
-    """What to try from time to time, until HAProxy has done it."""
-    return tuple(DelServer(backend=backend, server=server) for backend, server in sorted(running.leaving))
+def deletions(running: Running, most: int) -> tuple[Command, ...]:
+    """What to try from time to time, until HAProxy has done it; of so many servers at most."""
+    return tuple(
+        command
+        for backend, server in sorted(running.leaving)[:most]
+        for command in (
+            # Going into maintenance closes idle connections: those that have become idle since would keep it for good.
+            SetState(backend=backend, server=server, state="drain"),
+            SetState(backend=backend, server=server, state="maint"),
+            DelServer(backend=backend, server=server),
+        )
+    )
 
 
-def deleted(running: Running, command: DelServer) -> Running:
+def deleted(running: Running, command: Command) -> Running:
     """After HAProxy has done it."""
+    if not isinstance(command, DelServer):
+        return running
     return msgspec.structs.replace(running, leaving=running.leaving - {(command.backend, command.server)})
 
 
@@ -142,22 +173,40 @@ def version(note: str) -> SetMap:
     return SetMap(map=STATE, key=VERSION, value=escape.text(note))
 
 
+def retired() -> AddMap:
+    """An old worker changes nothing from now on, and asks the newest."""
+    return AddMap(map=STATE, key=RETIRED, value=RETIRED)
+
+
 def written(command: Command) -> Token:
     """A command as HAProxy's runtime API reads it, without its end of line."""
     match command:
         case AddServer(backend=backend, server=server):
-            at = f"{_server(backend, server.name)} {escape.word(server.address)} id {server.number:d}"
-            return Token(f"add server {at}")
+            said = f"add server {_server(backend, server.name)} {written_server(server)}"
+        case EnableChecks(backend=backend, server=name):
+            said = f"enable health {_server(backend, name)}"
         case SetState(backend=backend, server=name, state=state):
-            return Token(f"set server {_server(backend, name)} state {state}")
+            said = f"set server {_server(backend, name)} state {state}"
         case DelServer(backend=backend, server=name):
-            return Token(f"del server {_server(backend, name)}")
+            said = f"del server {_server(backend, name)}"
         case AddMap(map=name, key=key, value=value):
-            return Token(f"add map {_map(name)} {escape.word(key)} {escape.word(value)}")
+            said = f"add map {_map(name)} {escape.word(key)} {escape.word(value)}"
         case SetMap(map=name, key=key, value=value):
-            return Token(f"set map {_map(name)} {escape.word(key)} {escape.word(value)}")
+            said = f"set map {_map(name)} {escape.word(key)} {escape.word(value)}"
         case DelMap(map=name, key=key):
-            return Token(f"del map {_map(name)} {escape.word(key)}")
+            said = f"del map {_map(name)} {escape.word(key)}"
+    return Token(said)
+
+
+def written_server(server: Server) -> Token:
+    """What follows a server's name, in files and in commands alike."""
+    said = f"{escape.word(server.address)} id {server.number:d}"
+    if server.checks:
+        # HAProxy counts no attempt that it makes good elsewhere, and so only connections that were not accepted.
+        observed = f"observe layer4 error-limit {server.checks.errors:d} on-error mark-down"
+        # One that accepts is up again; only what requests meet takes it down.
+        said += f" check {observed} inter {server.checks.every:d}s rise 1 fall {_NEVER}"
+    return Token(said)
 
 
 def _server(backend: str, name: str) -> str:
@@ -193,6 +242,8 @@ def _joining(before: Served, after: Served, places: Running, leaving: set[tuple[
                 leaving.discard((name, server.name))
             else:
                 yield AddServer(backend=name, server=server)
+                if server.checks:
+                    yield EnableChecks(backend=name, server=server.name)
             yield SetState(backend=name, server=server.name, state="ready")
 
 

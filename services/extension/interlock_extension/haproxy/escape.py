@@ -101,9 +101,9 @@ def identifier(name: str) -> Token:
     return Token(name)
 
 
-def server(kind: str, owner: str, at: str) -> Token:
-    """A server's name: `t_<task>_…` or `vip_<service>_…`. Address and port are part of it: one name, one place."""
-    digest = blake2s(f"{owner}\n{at}".encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+def server(kind: str, owner: str, at: str, how: str = "") -> Token:
+    """A server's name: `t_<task>_…` or `vip_<service>_…`. Address and port are part of it, and `how` it is checked."""
+    digest = blake2s(f"{owner}\n{at}{how}".encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
     return Token(f"{kind}_{owner}_{digest}" if _SERVER.fullmatch(owner) else f"{kind}__{digest}")
 
 

@@ -1,7 +1,8 @@
 """Views to HAProxy's files: one per virtual host, and the few that belong to none. Pure.
 
-HAProxy is started in its folder with `-f haproxy.cfg -f hosts`. Its maps are not rendered: `compose` makes them of the
-comments that host files hold, at every start and reload, so that a change writes one host's file only.
+HAProxy is started in its folder with `-f haproxy.cfg -f backends.cfg`. The latter and the maps are not rendered:
+`compose` makes them of the host files and the comments in those, at every start and reload, so that a change writes
+one host's file only.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import msgspec
 
 from interlock.config.kinds import size
 from interlock.errors import ConfigRejected
-from interlock.model.routing import DEFAULT_HOST
+from interlock.model.routing import DEFAULT_HOST, unserved
 from interlock_extension.haproxy import delta, escape, routes
 from interlock_extension.haproxy.config import HaproxyConfig
 from interlock_extension.haproxy.delta import Running
@@ -25,9 +26,13 @@ from interlock_extension.port import HostView
 
 MAIN = "haproxy.cfg"
 PAGE = "503.html"
+BACKENDS = "backends.cfg"
+"""All host files in one: with thousands of files HAProxy cannot start itself anew, as it does at each reload."""
+
 HOSTS = "hosts"
 RUNTIME_SOCKET = "runtime.sock"
 STATUS_SOCKET = "status.sock"
+HANDOVER_SOCKET = "handover.sock"
 
 _LABELS = range(2, 10)
 """A wildcard is found below as many labels as these rules take off, and no deeper."""
@@ -47,9 +52,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Composed(msgspec.Struct, frozen=True, kw_only=True):
-    """What HAProxy starts with. `maps`: files to be written beside the others; `running`: for `delta.change`."""
+    """What HAProxy starts with. `files`: to be written beside those rendered; `running`: for `delta.change`."""
 
-    maps: dict[str, bytes]
+    files: dict[str, bytes]
     running: Running
 
 
@@ -90,7 +95,14 @@ class HaproxyRenderer:
         entries += [(routes.COOKIES, escape.cookie_pattern(name), Token(routes.SAID)) for name in served.cookies]
         text = self._host.render(
             backends=[
-                {"symbol": each.symbol, "hashed": each.kind == "hash", "servers": list(each.servers.values())}
+                {
+                    "symbol": each.symbol,
+                    "hashed": each.kind == "hash",
+                    "servers": [
+                        {"name": server.name, "written": delta.written_server(server)}
+                        for server in each.servers.values()
+                    ],
+                }
                 for each in served.backends.values()
             ],
             entries=[
@@ -99,6 +111,10 @@ class HaproxyRenderer:
             ],
         )
         return text.encode()
+
+    def unserved(self, host: str) -> bytes:
+        """See `Renderer.unserved`."""
+        return self.host(HostView(host=unserved(host)))
 
     def shared(self, hosts: int, longest: int, *, default: bool) -> dict[str, bytes]:
         """The main file and the page for 503. They change only when the number of hosts crosses a power of two."""
@@ -110,6 +126,8 @@ class HaproxyRenderer:
             config=config,
             runtime=Token(RUNTIME_SOCKET),
             status=Token(STATUS_SOCKET),
+            handover=Token(HANDOVER_SOCKET),
+            retired=Token(delta.RETIRED),
             page=Token(PAGE),
             state=Token(delta.STATE),
             version=Token(delta.VERSION),
@@ -125,8 +143,8 @@ class HaproxyRenderer:
             listen=[escape.listen(port) for port in self._facts.listen],
             labels=list(_LABELS),
             strips=list(routes.STRIPS),
-            proxy_id=escape.formatted(self._facts.proxy_id),
-            server_info=escape.formatted(self._facts.server_info),
+            proxy_id=_formatted(self._facts.proxy_id),
+            server_info=_formatted(self._facts.server_info),
             spares_rr=[spare("rr", n) for n in range(1, number + 1)],
             spares_hash=[spare("hash", n) for n in range(1, number // 2 + 1)],
         )
@@ -138,9 +156,8 @@ def compose(files: Mapping[str, bytes], note: str) -> Composed:
     lines: dict[str, dict[str, None]] = {name: {} for name in routes.MAPS}
     configured: list[str] = []
     patterns: set[str] = set()
-    for name in sorted(files):
-        if not name.startswith(f"{HOSTS}/"):
-            continue
+    hosts = host_files(files)
+    for name in hosts:
         text = files[name].decode()
         configured += _BACKEND.findall(text)
         for map_, key, value in _ENTRY.findall(text):
@@ -151,10 +168,25 @@ def compose(files: Mapping[str, bytes], note: str) -> Composed:
     free: dict[Kind, tuple[str, ...]] = {
         kind: tuple(name for name in names if name.startswith(_spare_prefix(kind))) for kind in routes.KINDS
     }
-    maps = {f"{delta.FOLDER}/{name}": "".join(found).encode() for name, found in lines.items()}
-    maps[f"{delta.FOLDER}/{delta.STATE}"] = f"{delta.VERSION} {escape.text(note)}\n".encode()
+    maps = {f"{routes.FOLDER}/{name}": "".join(found).encode() for name, found in lines.items()}
+    maps[f"{routes.FOLDER}/{delta.STATE}"] = f"{delta.VERSION} {escape.text(note)}\n".encode()
     running = Running(configured=frozenset(configured), free=free, cookies=frozenset(patterns))
-    return Composed(maps=maps, running=running)
+    maps[BACKENDS] = b"".join(files[name] for name in hosts)
+    return Composed(files=maps, running=running)
+
+
+def host_files(files: Mapping[str, bytes]) -> list[str]:
+    """The names of the host files, in the order in which they are in `backends.cfg`."""
+    return sorted(name for name in files if name.startswith(f"{HOSTS}/"))
+
+
+def file_at(files: Mapping[str, bytes], line: int) -> str | None:
+    """Which host file is at a line of `backends.cfg`, counted from 1; None past the end."""
+    for name in host_files(files):
+        line -= files[name].count(b"\n")
+        if line < 1:
+            return name
+    return None
 
 
 def spares(hosts: int) -> int:
@@ -170,6 +202,10 @@ def spare(kind: Kind, number: int) -> Token:
 
 def _spare_prefix(kind: Kind) -> str:
     return f"spare_{kind}_"
+
+
+def _formatted(value: str) -> Token:
+    return escape.formatted(value) if value else Token("")
 
 
 def _only_tokens(value: object) -> object:

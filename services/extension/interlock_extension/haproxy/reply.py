@@ -7,14 +7,16 @@ a question whose answer is known.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
 
 from interlock.errors import ProxyUnavailable
-from interlock_extension.haproxy.delta import FOLDER, STATE, VERSION, AddServer, Command, DelServer, written
+from interlock_extension.haproxy.delta import STATE, VERSION, AddServer, Command, DelServer, retired, written
 from interlock_extension.haproxy.escape import Token
+from interlock_extension.haproxy.routes import FOLDER
 
 MOST = 8_000
 """Bytes of a batch. HAProxy reads a line into one buffer, of 16,384 by default."""
@@ -26,6 +28,20 @@ _REGISTERED = "New server registered."
 _DELETED = "Server deleted."
 _GONE = "No such server."
 _BUSY = "Server still has connections attached to it"
+
+
+_OLD = "# old workers"
+_WORKER = re.compile(r"^(\d+)\s+worker\s", re.MULTILINE)
+_FAILED = re.compile(r"\[failed: [1-9]")
+
+
+class Workers(msgspec.Struct, frozen=True, kw_only=True):
+    """Process ids: the worker that serves, None while there is none, and those that end with their connections."""
+
+    serving: int | None
+    old: tuple[int, ...]
+    failed: bool = False
+    """Whether the last reload came to nothing."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +97,28 @@ def verdict(command: Command, answer: str) -> Verdict:
     else:
         good = not said
     return Verdict(what="done") if good else Verdict(what="refused", said=said or "nothing")
+
+
+def workers(text: str) -> Workers:
+    """What the master says of its processes."""
+    serving, _, old = text.partition(_OLD)
+    now = _WORKER.findall(serving)
+    return Workers(
+        serving=int(now[-1]) if now else None,
+        old=tuple(map(int, _WORKER.findall(old))),
+        failed=_FAILED.search(serving) is not None,
+    )
+
+
+def retire(pid: int) -> Token:
+    """The line for the master by which an old worker hands over what it is still asked."""
+    return Token(f"@!{pid:d} {written(retired())}\n")
+
+
+def info(text: str) -> dict[str, str]:
+    """`show info` by its names."""
+    pairs = (line.partition(": ") for line in text.splitlines())
+    return {name: value for name, separator, value in pairs if separator}
 
 
 def _answer(lines: Iterator[str], *, vague: bool) -> str | None:

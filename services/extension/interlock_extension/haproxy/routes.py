@@ -21,7 +21,7 @@ from typing import Literal
 import msgspec
 
 from interlock.errors import ConfigRejected
-from interlock.model.routing import DEFAULT_HOST, VIP, Route, Upstream
+from interlock.model.routing import DEFAULT_HOST, VIP, Endpoint, PassiveChecks, Route, Upstream
 from interlock_extension.haproxy import escape
 from interlock_extension.haproxy.escape import Token
 from interlock_extension.port import HostView
@@ -31,6 +31,9 @@ KINDS: tuple[Kind, ...] = ("rr", "hash")
 
 HOSTS, WILDCARDS, ROUTES, COOKIES = "hosts.map", "wildcards.map", "routes.map", "cookies.map"
 MAPS = (HOSTS, WILDCARDS, ROUTES, COOKIES)
+
+FOLDER = "maps"
+"""Where the maps are, from HAProxy's working directory: their names at runtime are those of the configuration."""
 
 NOBODY = "503"
 """In place of a backend: the path is claimed, and answers 503."""
@@ -43,14 +46,23 @@ SAID = r"\2"
 
 _MOST_SEGMENTS = sum(STRIPS)
 _NUMBERS = 2**31 - 1
+_MAX_FAILS, _FAIL_TIMEOUT = 1, 10
+
+
+class Checks(msgspec.Struct, frozen=True, kw_only=True):
+    """A server that failed `errors` times in a row gets nothing until it accepts again, asked every `every` seconds."""
+
+    errors: int
+    every: int
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
-    """One endpoint. `name` says which and where: two of one name are the same. `number`: its place on the hash ring."""
+    """One endpoint. `name` says which, where and how: two of one name are the same. `number`: its place on the ring."""
 
     name: Token
     address: Token
     number: int
+    checks: Checks | None = None
 
 
 class Backend(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +117,8 @@ def _served(view: HostView, *, ip_hash: bool) -> Served:
     for upstream in view.upstreams:
         policy = policies.get(upstream.name)
         if policy is not None and upstream.endpoints:
-            backend = _backend(upstream, "hash" if _key(policy, ip_hash=ip_hash) else "rr")
+            kind: Kind = "hash" if _key(policy, ip_hash=ip_hash) else "rr"
+            backend = _backend(upstream, kind, policy.passive)
             backends[backend.symbol] = backend
             symbols[upstream.name] = backend.symbol
     entries = {claim: Value(text=site)}
@@ -150,23 +163,36 @@ def _strips(path: str) -> list[str]:
     return [f"s{bit}" for bit in STRIPS if count & bit]
 
 
-def _backend(upstream: Upstream, kind: Kind) -> Backend:
+def _backend(upstream: Upstream, kind: Kind, passive: Mapping[str, PassiveChecks]) -> Backend:
     # The kind is part of the name: a route whose kind changes moves to another backend, which is done in place.
     symbol = escape.identifier(f"{kind}_{upstream.name}")
-    found: dict[str, Token] = {}
+    found: dict[str, Endpoint] = {}
     for endpoint in upstream.endpoints:
-        at = escape.address(endpoint.address, endpoint.port)
-        owner = ("vip", endpoint.service_id) if endpoint.task == VIP else ("t", endpoint.task)
-        found.setdefault(at, escape.server(*owner, at))
+        found.setdefault(escape.address(endpoint.address, endpoint.port), endpoint)
     servers: dict[str, Server] = {}
     numbers: set[int] = set()
-    for place, name in sorted(found.items()):
+    for place, endpoint in sorted(found.items()):
+        # As with nginx, nobody is left out where nobody else could answer.
+        checks = _checks(passive.get(endpoint.service_id)) if len(found) > 1 else None
+        kind_of, owner = ("vip", endpoint.service_id) if endpoint.task == VIP else ("t", endpoint.task)
+        how = f"\n{checks.errors} {checks.every}" if checks else ""
+        name = escape.server(kind_of, owner, place, how)
         number = _number(name)
         while number in numbers:
             number = number % _NUMBERS + 1
         numbers.add(number)
-        servers[name] = Server(name=name, address=Token(place), number=number)
+        servers[name] = Server(name=name, address=Token(place), number=number, checks=checks)
     return Backend(symbol=symbol, kind=kind, servers=servers)
+
+
+def _checks(passive: PassiveChecks | None) -> Checks | None:
+    """With nginx's own values where a label leaves one out; never, where it says 0."""
+    if passive is None or passive.max_fails == 0 or passive.fail_timeout == 0:
+        return None
+    return Checks(
+        errors=_MAX_FAILS if passive.max_fails is None else passive.max_fails,
+        every=_FAIL_TIMEOUT if passive.fail_timeout is None else passive.fail_timeout,
+    )
 
 
 def _number(name: str) -> int:

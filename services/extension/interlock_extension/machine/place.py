@@ -47,6 +47,14 @@ class Place:
             self._undo.setdefault(name, self.content.get(name))
             self._install(name, data)
 
+    def write_aside(self, files: Mapping[str, bytes]) -> None:
+        """Files that are made of the others, and count as not installed. Raises `ProxyUnavailable`."""
+        for name, data in files.items():
+            try:
+                self._replace(name, data)
+            except OSError as error:
+                raise ProxyUnavailable(f"{self.folder / name} cannot be written: {error}") from error
+
     def proven(self) -> None:
         """What is there runs: `restore` goes back to no earlier state."""
         self._undo.clear()
@@ -72,7 +80,11 @@ class Place:
             target.unlink(missing_ok=True)
             self.content.pop(name, None)
             return
+        self._replace(name, data)
+        self.content[name] = data
+
+    def _replace(self, name: str, data: bytes) -> None:
+        target = self.folder / name
         fresh = target.with_name(f".{target.name}.new")
         fresh.write_bytes(data)
         fresh.replace(target)
-        self.content[name] = data

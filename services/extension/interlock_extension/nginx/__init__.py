@@ -9,12 +9,12 @@ from interlock.errors import ConfigError, ConfigRejected
 from interlock.runtime.logging import get_logger
 from interlock.runtime.parts import NGINX_WHOLE, find_nginx
 from interlock_extension.machine.generations import Bounds
+from interlock_extension.machine.places import Places
 from interlock_extension.machine.processes import memory_limit
 from interlock_extension.nginx.config import read_config
 from interlock_extension.nginx.control import NginxControl
 from interlock_extension.nginx.mounted import find
 from interlock_extension.nginx.options import (
-    Places,
     announce_pid,
     check_logs,
     fit,
@@ -41,7 +41,7 @@ class NginxExtension:
     def open(self, settings: Settings) -> tuple[Renderer, Control]:
         """A renderer and the nginx in `settings.folder`. Raises `ConfigError`, `PartMissing`."""
         part = find_nginx(settings.binary or None)
-        places = Places(settings.places)
+        places = Places(settings.places, "nginx")
         config = fit(read_config(settings.options, settings.places), settings.options, places)
         whole = part.version >= NGINX_WHOLE
         if not whole:

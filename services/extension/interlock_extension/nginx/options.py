@@ -17,6 +17,7 @@ from interlock.runtime.logging import get_logger
 from interlock.runtime.parts import Part
 from interlock_extension.machine import limits
 from interlock_extension.machine.pidlink import link_pid, unlink_pid
+from interlock_extension.machine.places import Places
 from interlock_extension.nginx.aside import Aside
 from interlock_extension.nginx.config import NginxConfig
 from interlock_extension.nginx.custom import Template
@@ -29,17 +30,6 @@ from interlock_extension.port import HostView
 
 _MODULES = re.compile(r"--modules-path=(\S+)")
 _STREAM = "ngx_stream_module.so"
-
-
-class Places:
-    """Where options were said, for errors."""
-
-    def __init__(self, places: Mapping[str, str]) -> None:
-        self._places = {name.lower(): place for name, place in places.items()}
-
-    def __getitem__(self, key: str) -> str:
-        """`config.toml:7: Extensions.default.Config.User`, or the name alone for one of the command line."""
-        return self._places.get(key.lower(), f"nginx option {key}")
 
 
 def fit(config: NginxConfig, given: Mapping[str, object], places: Places) -> NginxConfig:

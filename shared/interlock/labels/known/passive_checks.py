@@ -40,10 +40,12 @@ MAX_FAILS: Label[int | None] = Label(
     name=f"{PREFIX}max_fails",
     syntax="a number from 0 to 999999; 0 for no such checks",
     doc="After so many failed attempts within `fail_timeout`, a task gets no requests for as long. An attempt fails "
-    "when the task does not answer, or with 500, 502, 503 or 504.",
+    "when the task does not answer, or with 500, 502, 503 or 504. A task that is the only one is never "
+    "left out. HAProxy counts, in a row, only connections that are not accepted, and asks such a task again by "
+    "a connection; what fails otherwise it asks of another task each time.",
     example="3",
     default=None,
-    default_words="nginx's: 1",
+    default_words="nginx: 1; HAProxy: no such checks",
     parse=parse_count,
     field="max_fails",
 )
@@ -53,7 +55,7 @@ FAIL_TIMEOUT: Label[int | None] = Label(
     doc="The time in which failed attempts are counted, and for which a task that had too many gets no requests.",
     example="30s",
     default=None,
-    default_words="nginx's: 10s",
+    default_words="10s",
     parse=parse_time,
     field="fail_timeout",
 )

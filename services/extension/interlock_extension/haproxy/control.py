@@ -1,0 +1,361 @@
+"""The shell around one HAProxy: change it while it runs, reload it where that does not do, and prove either.
+
+What runs is the files as they were read last, and the runtime commands since. `delta.Running` knows the difference, and
+is kept in the folder, so that the next worker goes on where this one ended. Each reload begins a new process; an old
+one ends with its connections, and hands every request that still comes to it to the newest. Not for several threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from interlock.errors import NotInPlace, ProxyUnavailable
+from interlock.runtime.logging import get_logger
+from interlock.runtime.parts import Part
+from interlock.runtime.process import Identity, Process
+from interlock_extension.haproxy import delta, family
+from interlock_extension.haproxy.complaints import FILES, refusal_aside, refusal_in, rejected
+from interlock_extension.haproxy.delta import Command, Running
+from interlock_extension.haproxy.kept import Kept
+from interlock_extension.haproxy.old import OldWorkers
+from interlock_extension.haproxy.render import HOSTS, MAIN, PAGE, STATUS_SOCKET, HaproxyRenderer, compose
+from interlock_extension.haproxy.routes import FOLDER, NOTHING, Served
+from interlock_extension.haproxy.runtime import MASTER_SOCKET, Runtime
+from interlock_extension.machine.ending import end, wait
+from interlock_extension.machine.generations import Bounds
+from interlock_extension.machine.place import Place
+from interlock_extension.port import Change, HostView, Kind, Proof, Started
+
+APPLY_TIMEOUT = 60.0
+"""Seconds that HAProxy may take to load; 10,000 hosts take about one."""
+
+IN_PLACE: frozenset[Kind] = frozenset({"endpoints", "routes"})
+
+_STEP = 0.001
+_ANSWER_TIMEOUT = 5.0
+_ENDS = 1.0
+_QUIET = 2.0
+"""Seconds without a change until the maps are written as they run."""
+
+_MOST_DELETED = 256
+"""Servers to be deleted at a time: each one is asked for."""
+
+
+class HaproxyControl:
+    """One HAProxy in one folder. See `interlock_extension.port.Control`. `at_end`: called when it has been stopped."""
+
+    def __init__(
+        self,
+        part: Part,
+        folder: Path,
+        renderer: HaproxyRenderer,
+        *,
+        bounds: Bounds | None = None,
+        clock: Callable[[], float] = time.time,
+        at_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._part = part
+        self._renderer = renderer
+        self._place = Place(folder, folders=(HOSTS, FOLDER), kept=(MAIN, PAGE, f"{HOSTS}/*.cfg"))
+        self._folder = self._place.folder
+        self._runtime = Runtime(self._folder)
+        self._kept = Kept(self._folder)
+        self._old = OldWorkers(bounds or Bounds())
+        self._clock = clock
+        self._at_end = at_end
+        self._log = get_logger(service="extension", proxy="haproxy")
+        self._process: Process | None = None
+        self._master: Identity | None = None
+        self._generation = ""
+        self._coming: tuple[str, ...] = ()
+        self._running: Running | None = None
+        self._unwritten: float | None = None
+        self._totals = {"reloads": 0.0, "starts": 0.0, "updates": 0.0}
+
+    @property
+    def pid(self) -> int | None:
+        """The master's process id, None when it does not run."""
+        return self._master.pid if self._master and self.alive() else None
+
+    def installed(self) -> dict[str, bytes]:
+        """See `Control.installed`."""
+        return dict(self._place.content)
+
+    def alive(self) -> bool:
+        """See `Control.alive`."""
+        return self._master is not None and self._master.alive()
+
+    def witness(self) -> tuple[str, tuple[str, ...]] | None:
+        """See `Control.witness`."""
+        may_run = tuple(filter(None, (self._generation, *self._coming)))
+        return (str(self._folder / STATUS_SOCKET), may_run) if self._master else None
+
+    # Starting
+
+    def start(self, files: Mapping[str, bytes]) -> Started:
+        """See `Control.start`."""
+        self._place.open()
+        running = family.master_of(self._folder)
+        if running is not None and self._adopt(running):
+            return "adopted"
+        if self._process is not None:
+            # It has ended; its exit status is to be fetched.
+            self._process.wait(_ENDS)
+            self._process = None
+        for identity in family.everyone_of(self._folder):
+            end(identity, (signal.SIGTERM, _ENDS))
+        stale = {name: None for name in self.installed() if name not in files}
+        self._place.write({**stale, **files})
+        self._launch("start")
+        return "started"
+
+    def _adopt(self, running: Identity) -> bool:
+        # A reload may be under way.
+        if not wait(lambda: bool(self._runtime.version()) or not running.alive(), _ANSWER_TIMEOUT):
+            self._log.error("the running HAProxy does not answer: another is started", pid=running.pid)
+        version = self._runtime.version() if running.alive() else None
+        if not version:
+            return False
+        generation = version.partition(" ")[0]
+        kept = self._kept.read(generation, self._place.content)
+        if kept is None:
+            # A worker died between writing and proving; what lies there has never been proven.
+            self._log.warning("the running HAProxy does not run what is in its folder", folder=str(self._folder))
+            self._place.content = dict.fromkeys(self._place.content, b"")
+        self._settle(running, generation, kept)
+        return True
+
+    def _launch(self, note: str) -> None:
+        generation, running = self._compose(note)
+        self._totals["starts"] += 1
+        master = f"unix@{MASTER_SOCKET},mode,600"
+        process = Process.start(
+            # Quiet once it has started: else a reload says a line of each backend.
+            [str(self._part.path), "-W", "-db", "-q", "-p", family.PID_FILE, "-S", master, *FILES],
+            name="haproxy", cwd=self._folder, stdout=1, stderr=2, die_with_parent=False,
+        )  # fmt: skip
+        deadline = time.monotonic() + APPLY_TIMEOUT
+        while not self._answers(generation):
+            if not process.alive():
+                self._explain()
+                raise ProxyUnavailable(
+                    "HAProxy ended right after its start although it takes its files; it says why above, in the log: "
+                    "another program may listen at the same address"
+                )
+            if time.monotonic() > deadline:
+                process.stop(_ENDS)
+                raise ProxyUnavailable(f"HAProxy did not answer within {APPLY_TIMEOUT:g} s after its start")
+            time.sleep(_STEP)
+        identity = process.identity()
+        if identity is None:
+            raise ProxyUnavailable("HAProxy ended right after its start; it says why above, in the log")
+        self._process = process
+        self._place.proven()
+        self._settle(identity, generation, running)
+
+    def _settle(self, master: Identity, generation: str, running: Running | None) -> None:
+        self._master, self._generation, self._running = master, generation, running
+        self._coming, self._unwritten = (), None
+        if running is not None:
+            self._kept.write(generation, running)
+
+    def _compose(self, note: str) -> tuple[str, Running]:
+        """Write what HAProxy is to read besides the files; the generation that it will tell, and what will run."""
+        generation = secrets.token_hex(4)
+        composed = compose(self._place.content, f"{generation} {note}")
+        self._coming = (*self._coming, generation)
+        self._place.write_aside(composed.files)
+        return generation, composed.running
+
+    def _answers(self, generation: str) -> bool:
+        return (self._runtime.version() or "").startswith(f"{generation} ")
+
+    def _explain(self) -> None:
+        """Raises `ConfigRejected` where the files are at fault."""
+        refusal = refusal_in(self._part, self._folder)
+        if refusal is not None:
+            raise rejected(refusal, self._place.content)
+
+    # Applying
+
+    @property
+    def in_place(self) -> frozenset[Kind]:
+        """See `Control.in_place`."""
+        return IN_PLACE
+
+    def apply_delta(self, change: Change, note: str) -> Proof:
+        """See `Control.apply_delta`."""
+        began = self._clock()
+        self._must_run()
+        if self._running is None:
+            raise NotInPlace(
+                "the running HAProxy was found, and what it was told since its start is unknown", what="adopted"
+            )
+        commands, running = self._plan(change, self._running)
+        generation = secrets.token_hex(4)
+        self._coming = (*self._coming, generation)
+        self._place.write(change.files)
+        self._kept.write(generation, running)
+        # Whoever reloads HAProxy by hand before the maps are written gets another generation than this one.
+        self._unwritten = time.monotonic()
+        self._running = None
+        for command, verdict in self._runtime.run([*commands, delta.version(f"{generation} {note}")]):
+            if verdict.what != "done":
+                raise ProxyUnavailable(
+                    f"HAProxy refused {delta.written(command)!r}: {verdict.said}; a reload will bring it into effect"
+                )
+        effective_at = self._clock()
+        self._place.proven()
+        self._generation, self._coming, self._running = generation, (), running
+        self._totals["updates"] += 1
+        detail = f"{len(commands)} commands, {1000 * (effective_at - began):.1f} ms"
+        return Proof(applying_at=began, effective_at=effective_at, let_go_at=effective_at, detail=detail)
+
+    def _plan(self, change: Change, running: Running) -> tuple[list[Command], Running]:
+        """The commands for all hosts. Raises `NotInPlace` and `ConfigRejected`; nothing has been changed then."""
+        commands: list[Command] = []
+        for before, after in change.hosts.values():
+            found = delta.change(self._served(before), self._served(after), running)
+            if isinstance(found, delta.NotInPlace):
+                raise NotInPlace(found.reason, what="spares")
+            commands += found.commands
+            running = found.running
+        return commands, running
+
+    def _served(self, view: HostView | None) -> Served:
+        return self._renderer.served(view) if view else NOTHING
+
+    def apply_snapshot(self, files: Mapping[str, bytes | None], note: str) -> Proof:
+        """See `Control.apply_snapshot`. The culprit of a `ConfigRejected` is a file name."""
+        began = self._clock()
+        master = self._must_run()
+        self._place.write(files)
+        generation, running = self._compose(note)
+        refusal = refusal_in(self._part, self._folder)
+        if refusal is not None:
+            error = rejected(refusal, self._place.content)
+            self._coming = self._coming[:-1]
+            self._place.restore()
+            self._write_made()
+            raise error
+        self._running = None
+        answers_at = self._reload(master, generation)
+        self._place.proven()
+        self._settle(master, generation, running)
+        # Until then an old worker may answer what comes on its idle connections.
+        effective_at = self._let_go(master)
+        self._totals["reloads"] += 1
+        detail = f"answers {1000 * (answers_at - began):.0f} ms, proven {1000 * (effective_at - began):.0f} ms"
+        return Proof(applying_at=began, effective_at=effective_at, let_go_at=effective_at, detail=detail)
+
+    def _must_run(self) -> Identity:
+        if self._master is None or not self._master.alive():
+            raise ProxyUnavailable("HAProxy does not run")
+        return self._master
+
+    def _reload(self, master: Identity, generation: str) -> float:
+        """The time from which the new worker answers. Raises `ProxyUnavailable`."""
+        deadline = time.monotonic() + APPLY_TIMEOUT
+        while not self._runtime.reload():
+            self._still(master, deadline, "HAProxy's master does not listen")
+        at = self._clock()
+        while not self._answers(generation):
+            workers = self._runtime.workers()
+            if workers and workers.failed:
+                raise ProxyUnavailable(
+                    "HAProxy takes its files but could not be reloaded; it says why above, in the log"
+                )
+            self._still(master, deadline, "HAProxy does not answer with the new configuration")
+            at = self._clock()
+        return at
+
+    def _let_go(self, master: Identity) -> float:
+        """From when no old worker decides anything: each hands what it is still asked to the newest."""
+        deadline = time.monotonic() + APPLY_TIMEOUT
+        # In 2.6 the master does not answer for a moment after a reload.
+        while (workers := self._runtime.workers()) is None or workers.serving is None:
+            self._still(master, deadline, "HAProxy's master does not tell its workers")
+        for pid in workers.old:
+            # One that ends just now does not listen any more.
+            while not self._runtime.retire(pid) and Identity.of(pid):
+                self._still(master, deadline, f"HAProxy's old worker {pid} cannot be told to hand requests over")
+        self._old.see(workers.old)
+        return self._clock()
+
+    def _still(self, master: Identity, deadline: float, what: str) -> None:
+        if not master.alive():
+            raise ProxyUnavailable("HAProxy ended while it was reloaded; it says why above, in the log")
+        if time.monotonic() > deadline:
+            raise ProxyUnavailable(f"{what} after {APPLY_TIMEOUT:g} s")
+        time.sleep(_STEP)
+
+    def probe(self) -> bool | None:
+        """See `Control.probe`."""
+        said = self._runtime.version()
+        return None if said is None else said.startswith(f"{self._generation} ")
+
+    def check(self, hosts: Mapping[str, bytes]) -> None:
+        """See `Control.check`."""
+        files = {self._renderer.file_of(host): data for host, data in hosts.items()}
+        shared = self._renderer.shared(len(hosts), max(map(len, hosts), default=0), default=False)
+        refusal = refusal_aside(self._part, self._folder / "check", {**shared, **files})
+        if refusal is not None:
+            raise rejected(refusal, files)
+
+    # Tending and ending
+
+    def tend(self) -> dict[str, float]:
+        """See `Control.tend`."""
+        with contextlib.suppress(ProxyUnavailable):
+            self._delete_servers()
+            self._write_maps()
+        workers = self._runtime.workers()
+        number, held = self._old.tend(workers.old) if workers else (0, 0)
+        running = self._running or Running()
+        told = {f"spares_{kind}": float(len(names)) for kind, names in running.free.items()}
+        told |= {"leaving_servers": float(len(running.leaving)), "old_workers_ended": float(self._old.ended)}
+        return {**self._totals, **told, "old_workers": float(number), "old_bytes": float(held)}
+
+    def _delete_servers(self) -> None:
+        if self._running is None or not self._running.leaving:
+            return
+        running = self._running
+        for command, verdict in self._runtime.run(delta.deletions(running, _MOST_DELETED)):
+            if verdict.what == "done":
+                running = delta.deleted(running, command)
+        if running is not self._running:
+            self._running = running
+            self._kept.write(self._generation, running)
+
+    def _write_maps(self) -> None:
+        """Once it is quiet: so that a restart that is not ours gives what runs, too; under a generation of its own."""
+        if self._unwritten is None or time.monotonic() < self._unwritten + _QUIET:
+            return
+        self._write_made()
+        self._unwritten = None
+
+    def _write_made(self) -> None:
+        self._place.write_aside(compose(self._place.content, f"{secrets.token_hex(4)} not told").files)
+
+    def stop(self, timeout: float) -> None:
+        """See `Control.stop`."""
+        master, self._master = self._master, None
+        if master is not None:
+            # SIGUSR1 lets requests in flight finish; workers end with their master.
+            end(master, (signal.SIGUSR1, timeout), (signal.SIGTERM, _ENDS))
+            wait(lambda: not family.everyone_of(self._folder), _ENDS)
+        if self._process is not None:
+            self._process.wait(_ENDS)
+            self._process = None
+        self._at_end()
+
+    def leave(self) -> None:
+        """See `Control.leave`."""
+        if self._process is not None:
+            self._process.release()
+        self._process = self._master = None

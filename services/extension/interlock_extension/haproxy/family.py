@@ -1,0 +1,35 @@
+"""Which processes of this machine are our HAProxy's: those that read the files of its folder. Shell."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from interlock.runtime.process import Identity
+from interlock_extension.haproxy.complaints import FILES
+from interlock_extension.machine.processes import everyone
+
+PID_FILE = "haproxy.pid"
+
+_ARGUMENTS = "\0".join(("", *FILES, "")).encode()
+
+
+def master_of(folder: Path) -> Identity | None:
+    """The running master of this folder; None when there is none."""
+    try:
+        pid = int((folder / PID_FILE).read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+    return Identity.of(pid) if _is_ours(pid, folder) else None
+
+
+def everyone_of(folder: Path) -> list[Identity]:
+    """Every HAProxy of this folder, masters first. Workers end with their master, but not at once."""
+    return [identity for pid in sorted(everyone()) if _is_ours(pid, folder) and (identity := Identity.of(pid))]
+
+
+def _is_ours(pid: int, folder: Path) -> bool:
+    with contextlib.suppress(OSError):
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return _ARGUMENTS in arguments and Path(f"/proc/{pid}/cwd").readlink() == folder
+    return False
