@@ -35,6 +35,7 @@ VIOLATIONS = [
     ("interlock_extension/registry.py", "import redis", "Redis is spoken"),
     ("interlock_extension/probe.py", "import dns", "Docker's DNS"),
     ("interlock_planner/app.py", "import click", "click only"),
+    ("interlock_extension/registry.py", "import pytest", "pytest only"),
     ("interlock_extension/nginx/config.py", "import jinja2", "jinja2 only"),
     ("interlock_watcher/docker_source.py", "import aiohttp", "aiohttp only"),
     ("interlock_lint/compose.py", "import yaml", "YAML is read"),
@@ -114,6 +115,9 @@ def _edited(path: Path, line: str) -> Iterator[None]:
             path.write_text(before, encoding="utf-8")
 
 
+TESTING = "interlock_extension.testing"
+"""Shipped, but no part of the service: it needs pytest."""
+
 INSTALLED = packages_distributions()
 BLOCK = """
 import importlib.abc, sys
@@ -161,18 +165,30 @@ def _closure(extra: str) -> set[str]:
 
 @pytest.mark.parametrize("package", [p for p in PACKAGES if p.name != "interlock"], ids=lambda p: p.name)
 def test_a_service_imports_with_only_its_extra(package: Path) -> None:
-    extra = package.name.removeprefix("interlock_")
-    allowed = _closure(extra)
+    _import_with_only(
+        package.name.removeprefix("interlock_"), (m.name for m in modules(package) if TESTING not in m.name)
+    )
+
+
+def test_the_suite_for_extensions_imports_with_only_its_extra() -> None:
+    [package] = [p for p in PACKAGES if p.name == "interlock_extension"]
+    found = [m.name for m in modules(package) if TESTING in m.name]
+    assert found
+    _import_with_only("testing", found, "extension")
+
+
+def _import_with_only(extra: str, wanted: Iterable[str], *more: str) -> None:
+    allowed = _closure(extra).union(*map(_closure, more))
     ours = {p.name for p in PACKAGES}
     blocked = {
         top
         for top, owners in INSTALLED.items()
         if top not in ours and not any(canonicalize_name(owner) in allowed for owner in owners)
     }
-    assert "pytest" in blocked, "the test would block nothing"
+    assert "mypy" in blocked, "the test would block nothing"
+    assert ("pytest" in blocked) == (extra != "testing")
     absent = {owner for owners in INSTALLED.values() for owner in owners if canonicalize_name(owner) not in allowed}
-    wanted = [module.name for module in modules(package)]
-    code = f"blocked = {blocked!r}\nabsent = {absent!r}\nwanted = {wanted!r}\n{BLOCK}"
+    code = f"blocked = {blocked!r}\nabsent = {absent!r}\nwanted = {[*wanted]!r}\n{BLOCK}"
     env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, SOURCE_ROOTS))}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,7 +1,8 @@
 """The contract of an extension: what any kind of proxy must offer, and the values that cross the line.
 
 `Renderer` is pure: values in, bytes out. `Control` is the shell around one proxy. The worker knows only these; a
-third party registers its own `Extension` under the entry point group `interlock.extensions`.
+third party registers its own `Extension` under the entry point group `interlock.extensions`; `docs/extensions.md` shows
+how, and `interlock_extension.testing` holds this contract as tests.
 """
 
 from __future__ import annotations
@@ -85,10 +86,13 @@ class Renderer(Protocol):
     """Values to files; pure. File names are relative to the proxy's folder."""
 
     def file_of(self, host: str) -> str:
-        """The file that holds a virtual host."""
+        """The file that holds a virtual host, and no other's."""
 
     def host(self, view: HostView) -> bytes:
-        """That file's content. Raises `ConfigRejected` for a value that cannot be written safely."""
+        """That file's content, whatever other hosts there are.
+
+        A feature that the proxy lacks is left out. Raises `ConfigRejected` for a value that cannot be written safely.
+        """
 
     def unserved(self, host: str) -> bytes:
         """The file of a host that answers 503, written by nothing of a user's, so that nothing of theirs can break it.
@@ -108,10 +112,17 @@ class Control(Protocol):
     """One proxy, owned or adopted. Not for several threads."""
 
     def start(self, files: Mapping[str, bytes]) -> Started:
-        """Adopt the running proxy, or start it with exactly `files`. Raises `ConfigRejected`, `ProxyUnavailable`."""
+        """Adopt the running proxy, whatever it serves, or start it with exactly `files`; it serves when this returns.
+
+        Raises `ConfigRejected`, with the file as culprit, and `ProxyUnavailable`; no proxy runs then.
+        """
 
     def installed(self) -> dict[str, bytes]:
-        """The files that the running proxy was given."""
+        """The files that the running proxy was given.
+
+        Where it is not known whether an adopted one runs what lies there: their names with other content, so that the
+        worker brings all of them anew.
+        """
 
     @property
     def in_place(self) -> frozenset[Kind]:
@@ -150,7 +161,7 @@ class Control(Protocol):
     def witness(self) -> tuple[str, tuple[str, ...]] | None:
         """For the health check, from any thread: a private socket and how the proxy's answer there may begin.
 
-        More than one while a change is being brought into effect; None while the proxy does not run. See
+        More than one only while a change is being brought into effect; None while the proxy does not run. See
         `interlock.runtime.health`.
         """
 
@@ -158,7 +169,7 @@ class Control(Protocol):
         """Bound what old generations hold; called about once a second. Gauges and totals to report."""
 
     def stop(self, timeout: float) -> None:
-        """End the proxy; requests in flight may finish within `timeout` seconds."""
+        """End the proxy, if it runs; requests in flight may finish within `timeout` seconds. Nobody listens then."""
 
     def leave(self) -> None:
         """Let go of the proxy; it goes on serving."""
