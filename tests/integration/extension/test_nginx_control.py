@@ -18,6 +18,7 @@ import pytest
 from interlock.errors import ConfigRejected, ProxyUnavailable
 from interlock_extension.machine import processes
 from interlock_extension.machine.generations import Bounds
+from interlock_extension.machine.place import Place
 from interlock_extension.nginx import complaints, control, family
 from support.nginx_lab import Backend, Idle, ask, both, files_for, open_nginx, status_of, until, view
 from support.ports import free_port
@@ -356,6 +357,39 @@ def test_an_nginx_that_never_answers_may_finish_what_it_has_begun(nginx, backend
     thread.join()
     assert answers == [200]
     assert nginx.control.pid != pid
+
+
+def test_files_of_a_worker_that_died_before_the_reload_are_not_taken_for_what_runs(
+    nginx, backend: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At whichever write it died: its successor brings the change, instead of finding it done."""
+    one, two = backend("one"), backend("two")
+    before = files_for(nginx.renderer, view("a.example", one.port))
+    nginx.control.start(before)
+    [(file, wanted)] = host_file(nginx, view("a.example", two.port)).items()
+    put, died = Place._put, []
+    for writes in (1, 2, 3):
+        left = [writes]
+
+        def die(place: Place, name: str, data: bytes | None, left: list[int] = left) -> None:
+            put(place, name, data)
+            left[0] -= 1
+            if not left[0]:
+                died.append(name)
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(Place, "_put", die)
+        with pytest.raises(KeyboardInterrupt):
+            nginx.control.apply_snapshot({file: wanted}, "v")
+        monkeypatch.setattr(Place, "_put", put)
+        nginx.control.leave()
+        nginx.renderer, nginx.control = nginx.open()
+        assert nginx.control.start({**before, file: wanted}) == "adopted"
+        assert ask(nginx.port, "a.example").text.startswith("one")
+        assert nginx.control.installed()[file] != wanted
+        nginx.control.apply_snapshot(before, "back")
+        assert nginx.control.installed() == before
+    assert file in died
 
 
 def test_a_generation_that_a_dying_worker_left_unmarked_is_outdated_at_adoption(nginx, backend: Make) -> None:

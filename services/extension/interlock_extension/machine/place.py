@@ -64,7 +64,8 @@ class Place:
 
         What could not be put back is put back the next time.
         """
-        for name, data in list(self._undo.items()):
+        # What was written first comes last: until then, the folder does not look like what runs.
+        for name, data in reversed(list(self._undo.items())):
             self._install(name, data)
             del self._undo[name]
 

@@ -235,9 +235,10 @@ class NginxControl:
         master = self._master
         if master is None or not master.alive():
             raise ProxyUnavailable("nginx does not run")
+        # First, so that whoever dies from here on leaves a generation which nobody runs, and the rest is not trusted.
+        generation = self._write_generation(note)
         self._place.write(files)
         mark = self._complaints.mark()
-        generation = self._write_generation(note)
         self._coming = [*self._coming, generation][-_MOST_COMING:]
         # Whatever is there and does not leave, also one that was started just now and has no title of its own yet: it
         # would be taken for a new one.
