@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from interlock_extension.testing.contract import CHECKS
+from interlock_extension.testing.listeners import listening
 from support.doc_blocks import write_out
 from support.extension_lab import WorkerLab
 from support.house import ROOT
@@ -62,9 +64,14 @@ def test_the_example_serves_a_plan_under_the_worker(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(built.site))
     one = backend("one")
-    lab.spawn("--extension", "relay")
-    outcome = lab.until_runs(lab.serve({"a.example": (endpoint(one.port, "t1"),)}))
-    assert (outcome.extension, outcome.result) == ("relay", "updated")
-    assert ask(lab.port, "a.example").text == "one GET / 0"
-    assert lab.terminate() == 0
-    assert status_of(lab.port, "a.example") == 0
+    try:
+        lab.spawn("--extension", "relay")
+        outcome = lab.until_runs(lab.serve({"a.example": (endpoint(one.port, "t1"),)}))
+        assert (outcome.extension, outcome.result) == ("relay", "updated")
+        assert ask(lab.port, "a.example").text == "one GET / 0"
+        assert lab.terminate() == 0
+        assert status_of(lab.port, "a.example") == 0
+    finally:
+        # Only where it failed: a worker that is killed leaves its proxy.
+        for pid in listening(lab.port):
+            os.kill(pid, signal.SIGTERM)

@@ -71,7 +71,11 @@ class ContractBase:
         made = Rig(registry.load(self.extension), self.settings(tmp_path / self.extension, port), self.where(port))
         yield made
         made.control.stop(2.0)
-        assert listening(port) == [], "the proxy was stopped and still listens"
+        left = listening(made.where[1])
+        if left:
+            # Nothing of a failed test stays behind.
+            self.kill(made)
+        assert left == [], "the proxy was stopped and still listens"
 
     @pytest.fixture
     def backend(self) -> Iterator[Make]:
