@@ -17,6 +17,7 @@ from interlock.bus.env import RegionEnv
 from interlock.bus.follower import Follower
 from interlock.bus.held import HeldPolicies
 from interlock.bus.lease import Lease
+from interlock.bus.members import PoolMembers
 from interlock.bus.outcomes import OutcomeNews, Outcomes
 from interlock.bus.registry import Registry
 from interlock.bus.state import Retention, StateWriter
@@ -31,7 +32,7 @@ from support.bus_servers import Server, redis7_binary, valkey_binary
 
 REGION = "eu"
 EAST, WEST, UNNAMED = (Cluster(REGION, name) for name in ("east", "west", ""))
-USERS = acl.users(REGION, ("", "east", "west"))
+USERS = acl.users(REGION, ("", "east", "west"), ("f5",))
 TOKEN = Token(epoch=10, nonce="ten")
 TRAIL = Trail()
 
@@ -43,6 +44,7 @@ class Guarded:
         arguments = ["--region", REGION, "--urls", str(folder / "urls"), "--server", f"unix://{folder / 'bus.sock'}"]
         for name in ("", "east", "west"):
             arguments += ["--cluster", name]
+        arguments += ["--pool", "f5"]
         made = CliRunner().invoke(main, arguments)
         assert made.exit_code == 0, made.output
         (folder / "users.acl").write_text(f"{made.stdout}user admin on nopass ~* &* +@all\n")
@@ -189,6 +191,18 @@ def serve(bus: Bus, admin: Bus) -> None:
     assert admin.command("HKEYS", keys.outcomes(EAST)) == [b"p1"]
 
 
+def share(bus: Bus, admin: Bus) -> None:
+    Registry(admin).register(EAST)
+    assert Registry(bus).clusters() == (EAST,)
+    admin.command("SET", keys.pool_members(REGION, "f5"), "not of our making")
+    members = PoolMembers(bus, REGION, "f5")
+    assert members.stay("w1") == ("w1",)
+    members.leave("w1")
+    assert members.stay("w2") == ("w2",)
+    _lease(bus, admin, keys.pool_lease(EAST, "f5"))
+    serve(bus, admin)
+
+
 def look(bus: Bus, admin: Bus) -> None:
     Registry(admin).register(EAST)
     RegionEnv(admin, REGION).write({"watcher": b"1"}, TOKEN)
@@ -200,7 +214,7 @@ def look(bus: Bus, admin: Bus) -> None:
     assert view.routes(bus) == ()
 
 
-WORK = {"watcher": watch, "planner": plan, "proxy-east": serve, "operator": look}
+WORK = {"watcher": watch, "planner": plan, "proxy-east": serve, "pool-f5": share, "operator": look}
 
 
 @pytest.mark.parametrize("user", WORK)
@@ -265,6 +279,15 @@ REFUSED: list[tuple[str, tuple[str, ...]]] = [
     ("planner", ("HSET", keys.CLUSTERS, "a", "b")),
     ("planner", ("HSET", keys.outcomes(EAST), "a", "b")),
     ("planner", ("XTRIM", f"{keys.outcomes(EAST)}:log", "MAXLEN", "0")),
+    ("pool-f5", ("HSET", keys.plan(EAST).state, "host:a", "b")),
+    ("pool-f5", ("HGETALL", keys.services(EAST).state)),
+    ("pool-f5", ("HGETALL", keys.plan(Cluster("us", "east")).state)),
+    ("pool-f5", ("HSETNX", keys.CLUSTERS, "a", "b")),
+    *(("pool-f5", _run(key)) for key in (
+        keys.cluster_lease(EAST), keys.pool_lease(EAST, "other"), keys.region_lease(REGION, "watcher"),
+        keys.pool_members(REGION, "other"), keys.env(REGION),
+    )),
+    ("planner", _run(keys.pool_lease(EAST, "f5"))),
     *((user, ("HGETALL", keys.held(EAST))) for user in ("watcher", "proxy-east", "operator")),
     ("proxy-east", ("HSET", keys.held(EAST), "a", "b")),
     *(("operator", _run(name)) for name in (keys.CLUSTERS, keys.env(REGION), keys.plan(EAST).state)),

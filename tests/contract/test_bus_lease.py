@@ -152,3 +152,17 @@ def test_a_lease_that_is_not_wanted_any_more_is_free_at_once(bus: Bus) -> None:
         assert until(lambda: Lease(bus, KEY, "two").acquire() is not None) < 1.0
     finally:
         keeper.close()
+
+
+def test_a_token_for_a_write_that_takes_its_time(bus: Bus) -> None:
+    lease = Lease(bus, KEY, "one", ttl=5.0)
+    token = lease.acquire()
+    assert lease.token_for(4.0) == token
+    assert lease.token_for(5.0) is None
+    with_keeper = LeaseKeeper(bus, "two", ttl=5.0)
+    lease.release()
+    with_keeper.want(KEY)
+    with_keeper.start()
+    until(lambda: with_keeper.token(KEY, 3.0) is not None)
+    assert with_keeper.token(KEY, 5.0) is None
+    with_keeper.close()

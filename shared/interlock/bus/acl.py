@@ -3,6 +3,7 @@
     watcher            writes the services of its region, its facts and its lease; adds to the registry of clusters
     planner            reads services and outcomes, writes plans, held policies and its leases
     proxy, proxy-<c>   reads the plan of one service cluster, writes that cluster's outcomes
+    pool-<p>           the workers of a pool: read the plans of their region, write outcomes and the pool's leases
     operator           reads (`interlock status`, `routes`, `doctor`), writes nothing
 
 The rules follow `keys` and `scripts/`: who gives a script a key or a command more, gives it here too, and
@@ -39,10 +40,14 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[str, ...]
 
 
-def users(region: str, clusters: Iterable[str]) -> tuple[User, ...]:
-    """The users of a region, one for the proxies of each of these service clusters; '' is the unnamed one."""
+def users(region: str, clusters: Iterable[str], pools: Iterable[str] = ()) -> tuple[User, ...]:
+    """The users of a region, one for the proxies of each of these service clusters; '' is the unnamed one.
+
+    `pools`: and one for the workers of each of these pools.
+    """
     each = [_proxy(Cluster(region, name)) for name in dict.fromkeys(clusters)]
-    return (_watcher(region), _planner(region), *each, _operator(region))
+    pooled = [_pool(region, name) for name in dict.fromkeys(pools)]
+    return (_watcher(region), _planner(region), *each, *pooled, _operator(region))
 
 
 def proxy_name(cluster: Cluster) -> str:
@@ -141,6 +146,20 @@ def _proxy(cluster: Cluster) -> User:
             *_read(keys.env(cluster.region)),
             *_write(said, f"{said}:log"),
             *_allow(_CONNECT, _SCRIPTS, _FOLLOW, _APPEND, "hget hset hdel"),
+        ),
+    )
+
+
+def _pool(region: str, pool: str) -> User:
+    cluster = _any(region)
+    said = keys.outcomes(cluster)
+    return User(
+        name=f"pool-{pool}",
+        rules=(
+            *_read(keys.CLUSTERS, keys.env(region)),
+            *_followed(keys.plan(cluster)),
+            *_write(keys.pool_lease(cluster, pool), keys.pool_members(region, pool), said, f"{said}:log"),
+            *_allow(_CONNECT, _SCRIPTS, _FOLLOW, _APPEND, _LEASE, "hdel hkeys"),
         ),
     )
 

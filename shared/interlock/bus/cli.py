@@ -36,6 +36,14 @@ Then:
     help="A user for the proxies of this service cluster; may be given again.  [default: the unnamed one]",
 )
 @click.option(
+    "--pool",
+    "pools",
+    multiple=True,
+    type=ClusterName(),
+    metavar="NAME",
+    help="A user for the workers of this pool (interlock extension --pool); may be given again.",
+)
+@click.option(
     "--passwords",
     metavar="DIR|-",
     help="Passwords of your own: files <user>.password in a folder, or lines `user password` on stdin. The others are "
@@ -51,15 +59,19 @@ Then:
 @click.option(
     "--server", default="redis://bus:6379/0", show_default=True, metavar="URL", help="The bus in those URLs, no user."
 )  # fmt: skip
-def main(region: str, clusters: tuple[str, ...], passwords: str | None, urls: Path | None, server: str) -> None:
+def main(
+    region: str, clusters: tuple[str, ...], pools: tuple[str, ...], passwords: str | None, urls: Path | None, server: str
+) -> None:
     """Print users of Redis 7 or Valkey (an aclfile) that may do what their role takes, and nothing else.
 
-    The users are watcher, planner, proxy (for the unnamed service cluster) or proxy-NAME, and operator, which reads
-    only; the user `default` is off. The file holds hashes of passwords, no passwords.
+    The users are watcher, planner, proxy (for the unnamed service cluster) or proxy-NAME, pool-NAME, and operator, which
+    reads only; the user `default` is off. The file holds hashes of passwords, no passwords.
     """
     if not region:
         raise ConfigError("--region is empty: give the region's name, or leave it out")
-    users = acl.users(region, clusters or ("",))
+    if "" in pools:
+        raise ConfigError("--pool is empty: give the pool's name, such as f5")
+    users = acl.users(region, clusters or ("",), pools)
     names = [user.name for user in users]
     known = {
         **(credentials.kept(urls, names) if urls else {}),

@@ -7,12 +7,14 @@
     il:{c}:services:new:*   hash    staging of a state too large for one script; expires by itself
     il:{c}:plan …           the same four for the plan: `host:<host>`, `upstream:<name>`, `problem:<service id>`
     il:{c}:lease            hash    the planner's lease: `owner`, `until` (ms, server time), `epoch`, `nonce`
+    il:{c}:lease:<pool>     hash    the same for who acts for the cluster among the workers of a pool
     il:{c}:outcomes         hash    proxy → `<expires, ms>:` + frame `outcome`
     il:{c}:outcomes:log     stream  outcomes that said something new
     il:{c}:held             hash    host → frame `held`: its last accepted policy, while a newer one is on trial or
                                     refused; written by the planner, under the plan's fence
     il:{<region>}:env       hash    what the watcher knows of Docker and of itself; `il:{<region>}:env:fence` as above
     il:{<region>}:lease:<role>  hash  as the cluster's lease
+    il:{<region>}:pool:<pool>   hash  worker → until when it counts as living (ms, server time)
 
 Marks in a state hash: `@gen @seq @nonce` the version, `@complete` = 1 once a whole listing has been written, `@from`
 the version of the state that this one was derived from, `@log` the id of the log's entry for this version, `@off` the
@@ -61,6 +63,16 @@ def plan(cluster: Cluster) -> Partition:
 def cluster_lease(cluster: Cluster) -> str:
     """The lease of the planner that plans the cluster."""
     return f"il:{{{cluster}}}:lease"
+
+
+def pool_lease(cluster: Cluster, pool: str) -> str:
+    """The lease of the worker of this pool that acts for the cluster."""
+    return f"il:{{{cluster}}}:lease:{pool}"
+
+
+def pool_members(region: str, pool: str) -> str:
+    """Which workers of this pool live."""
+    return f"il:{{{_tag(region)}}}:pool:{pool}"
 
 
 def region_lease(region: str, role: str) -> str:

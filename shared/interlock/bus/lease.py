@@ -58,6 +58,11 @@ class Lease:
         """Held for certain, by the local clock: counted from before the renewal was sent."""
         return self._token is not None and time.monotonic() < self._until
 
+    def token_for(self, margin: float) -> Token | None:
+        """The token, None where the lease is not certain to be held for so many seconds more."""
+        token = self._token
+        return token if token is not None and time.monotonic() + margin < self._until else None
+
     def acquire(self, min_epoch: int = 0) -> Token | None:
         """Takes or renews the lease; None while another holds it. A new term's epoch exceeds `min_epoch`."""
         began = time.monotonic()
@@ -127,11 +132,14 @@ class LeaseKeeper:
                 self._unwanted.append(lease)
         self._wake.set()
 
-    def token(self, key: str) -> Token | None:
-        """The token under which to write now, None when the lease is not held for certain."""
+    def token(self, key: str, margin: float = 0.0) -> Token | None:
+        """The token under which to write now, None when the lease is not held for certain.
+
+        `margin`: seconds for which it has to be held from now on, for a write that takes its time.
+        """
         with self._lock:
             lease = self._leases.get(key)
-        return lease.token if lease else None
+        return lease.token_for(margin) if lease else None
 
     def outbid(self, key: str, seen: int) -> None:
         """A partition refused our token: begin a new term with a larger epoch."""
