@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import secrets
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from interlock import __version__
 from interlock.bus.connection import Bus
+from interlock.errors import ConfigError
 from interlock.model.names import Cluster
 from interlock.model.outcome import Outcome
 from interlock.runtime.health import pulse
@@ -21,12 +24,15 @@ from interlock_extension import registry, stalled
 from interlock_extension.confirm.loop import Confirmer
 from interlock_extension.confirm.resolver import Resolver, server_of
 from interlock_extension.delivery import pool
+from interlock_extension.delivery.files import LastGood
 from interlock_extension.drains import GUARANTEED_BUDGET, Ledger
 from interlock_extension.health import ProxyHealth
 from interlock_extension.herald import Herald
 from interlock_extension.intake import follow
 from interlock_extension.meters import Meters
-from interlock_extension.port import Settings
+from interlock_extension.pool.loop import PoolLoop
+from interlock_extension.pool.seat import Seat
+from interlock_extension.port import Extension, Fence, Settings
 from interlock_extension.probe import Prober
 from interlock_extension.worker import Worker
 
@@ -58,6 +64,25 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     template: str = ""
 
 
+class PoolOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker of a pool is told. `pool`: its name, in outcomes that of the proxy; `name`: the worker's own.
+
+    `clusters`: the service clusters that the pool acts for; `options_for`: what is told of one of them, whose
+    `bus_url`, `metrics_addr`, `shared_state`, `stop_timeout` and `dns` do not count.
+    """
+
+    bus_url: str
+    region: str
+    pool: str
+    name: str
+    extension: str
+    clusters: frozenset[str]
+    options_for: Callable[[str], Options]
+    state_dir: Path
+    shared_state: bool = False
+    metrics_addr: str = ""
+
+
 def run(options: Options) -> int:
     """Run a worker until SIGTERM or SIGINT; the exit status. Raises `ConfigError` and `PartMissing`."""
     lifecycle = Lifecycle("extension")
@@ -81,7 +106,7 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
     lifecycle.on_close("state", claim.close)
     # A user's template is tried there, and may take any time.
     with lifecycle.interruptible():
-        renderer, control = registry.load(options.extension).open(_settings(options, claim.folder))
+        renderer, control = _beside(options).open(_settings(options, claim.folder))
     herald = Herald(
         bus,
         options.cluster,
@@ -133,8 +158,121 @@ def start(options: Options, lifecycle: Lifecycle) -> Worker:
     return worker
 
 
-def _settings(options: Options, folder: Path) -> Settings:
+def run_pool(options: PoolOptions) -> int:
+    """Run a worker of a pool until SIGTERM or SIGINT; the exit status. Raises `ConfigError` and `PartMissing`."""
+    lifecycle = Lifecycle("extension")
+    try:
+        start_pool(options, lifecycle)
+    except BaseException:
+        lifecycle.close()
+        raise
+    return lifecycle.wait()
+
+
+def start_pool(options: PoolOptions, lifecycle: Lifecycle) -> PoolLoop:
+    """Start a pool's worker under a lifecycle."""
+    extension = registry.load(options.extension)
+    if not registry.pooled(extension):
+        raise ConfigError(
+            f"--pool: the extension {options.extension!r} works beside its proxy, not for proxies elsewhere; leave "
+            "--pool out, or name another with --extension"
+        )
+    metrics = Metrics("extension")
+    bus = Bus.connect(options.bus_url, name=f"extension-{options.name}")
+    lifecycle.on_close("bus", bus.close)
+    if options.metrics_addr:
+        lifecycle.on_close("metrics", serve(options.metrics_addr, metrics).close)
+    claim = (pool.claim if options.shared_state else pool.own)(options.state_dir, f"pool {options.pool}")
+    lifecycle.on_close("state", claim.close)
+    seats = _Seats(bus, extension, options, claim, lifecycle.fail)
+    loop = PoolLoop(
+        bus,
+        name=options.name,
+        region=options.region,
+        pool=options.pool,
+        serves=lambda cluster: cluster.name in options.clusters,
+        open_seat=seats.open,
+        metrics=metrics,
+    )
+    lifecycle.spawn("pool", lambda: loop.run(lifecycle.stop), join_timeout=2 * _TO_END)
+    lifecycle.spawn("health", lambda: pulse(loop.health, lifecycle.stop), once=True)
+    get_logger(service="extension").info(
+        "sharing", pool=options.pool, name=options.name, clusters=sorted(options.clusters), extension=options.extension
+    )
+    return loop
+
+
+class _Seats:
+    """Makes what acts for one service cluster, under its fence. See `Seat`."""
+
+    def __init__(
+        self, bus: Bus, extension: Extension, options: PoolOptions, claim: pool.Claim, fail: Callable[[str], None]
+    ) -> None:
+        self._bus = bus
+        self._extension = extension
+        self._options = options
+        self._claim = claim
+        self._fail = fail
+
+    def open(self, cluster: Cluster, fence: Fence) -> Seat:
+        """Begin to act for the cluster. Raises `InterlockError` where nothing can be done for it."""
+        options = self._options.options_for(cluster.name)
+        folder = self._claim.folder / "clusters" / (cluster.name or "_unnamed")
+        last_good = LastGood(folder, str(cluster))
+        try:
+            renderer, control = self._extension.open(_settings(options, folder, fence))
+        except BaseException:
+            last_good.close()
+            raise
+        present = Outcome(
+            proxy=self._options.pool,
+            extension=options.extension,
+            address=", ".join(options.listen),
+            run=secrets.token_urlsafe(6),
+        )
+        herald = Herald(self._bus, cluster, present, may=lambda: fence.token(0.0) is not None)
+        prober = Prober()
+        worker = Worker(
+            renderer=renderer,
+            control=control,
+            last_good=last_good,
+            herald=herald,
+            # The pool's own metrics have no cluster; each cluster's figures are in its outcome.
+            meters=Meters(Metrics("extension")),
+            watch=prober.watch,
+            forget=prober.forget,
+            ledger=Ledger(options.drain_budget),
+            # Not stopped with us: it is somebody else's next.
+            stop_timeout=None,
+            # Without the bus there is no lease, and without a lease nothing could be denied on the proxy.
+            confirmer=None,
+            keep=self._claim.keep,
+        )
+        newest = last_good.version()
+
+        def intake(stop: threading.Event) -> None:
+            follow(self._bus, cluster, worker.tell, stop, newest=newest)
+
+        def probe(stop: threading.Event) -> None:
+            prober.run(worker.probed, stop)
+
+        loops = {"prober": probe, "intake": intake, "herald": herald.run}
+        return Seat(str(cluster), worker.run, loops, fail=self._fail, closers=(last_good.close,))
+
+
+def _beside(options: Options) -> Extension:
+    extension = registry.load(options.extension)
+    if registry.pooled(extension):
+        raise ConfigError(
+            f"the extension {options.extension!r} acts for proxies elsewhere, which workers share by lease; give --pool"
+        )
+    return extension
+
+
+def _settings(options: Options, folder: Path, fence: Fence | None = None) -> Settings:
     return Settings(
+        cluster=str(options.cluster),
+        fence=fence,
         folder=folder / options.extension,
         listen=options.listen,
         binary=options.binary,

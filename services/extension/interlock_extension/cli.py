@@ -14,7 +14,16 @@ from interlock.runtime.settings import ClusterName, Common, Duration, ServiceCom
 from interlock_extension import app
 from interlock_extension.delivery.files import default_folder
 from interlock_extension.given import given_options
-from interlock_extension.told import grace_period, passed_over, target_port, template_place, told_by
+from interlock_extension.told import (
+    grace_period,
+    only_cluster,
+    passed_over,
+    pool_name,
+    pooled_clusters,
+    target_port,
+    template_place,
+    told_by,
+)
 from interlock_extension.told import template as own_template
 
 _EXAMPLES = """\b
@@ -26,20 +35,32 @@ Examples:
   interlock-extension --bus redis://bus:6379/0 --extension haproxy --option MaxConnections=20000
   interlock-extension --bus redis://bus:6379/0 --option 'HTTPOptions=["gzip on;", "gzip_types text/css;"]'
   INTERLOCK_BUS=redis://bus:6379/0 interlock extension
+  interlock-extension --bus redis://bus:6379/0 --config config.toml --extension f5 --pool
+  interlock-extension --bus redis://bus:6379/0 --extension f5 --pool --cluster east --cluster west
 
 The worker starts its proxy, or adopts the one that already runs from its --state-dir, and serves from what was last
-good until it has read the plan. Killed hard, it leaves the proxy serving; stopped, it ends the proxy gracefully."""
+good until it has read the plan. Killed hard, it leaves the proxy serving; stopped, it ends the proxy gracefully.
+
+With --pool it acts for proxies elsewhere. Start as many workers as you like: they share the pool's service clusters by
+lease, and when one dies the others take its clusters over within 2 seconds."""
 
 
 @click.command(cls=ServiceCommand, epilog=_EXAMPLES)
 @common_options
 @setting(
     "--cluster",
+    "clusters",
+    multiple=True,
     metavar="NAME",
     type=ClusterName(),
-    default="",
-    show_default=False,
-    help="The service cluster to serve (label service_cluster); the unnamed one by default.",
+    help="The service cluster to serve (label service_cluster); the unnamed one by default. A pool may be given "
+    "several, and by default serves those whose table in config.toml names its extension.",
+)
+@setting(
+    "--pool",
+    is_flag=True,
+    help="Act for proxies elsewhere, and share their service clusters by lease with the other workers of the pool, "
+    "which --proxy-id names (by default as the extension).",
 )
 @setting("--extension", default="nginx", help="The kind of proxy: nginx, haproxy, or another that is installed.")
 @setting(
@@ -66,7 +87,7 @@ good until it has read the plan. Killed hard, it leaves the proxy serving; stopp
 @setting(
     "--proxy-id",
     metavar="NAME",
-    help="How this proxy is called in status and in x-proxy-id; the host's name by default.",
+    help="How this proxy, or this pool, is called in status and in x-proxy-id; the host's name by default.",
 )
 @setting(
     "--drain-budget",
@@ -111,7 +132,8 @@ good until it has read the plan. Killed hard, it leaves the proxy serving; stopp
 def main(
     *,
     common: Common,
-    cluster: str,
+    clusters: tuple[str, ...],
+    pool: bool,
     extension: str,
     state_dir: Path | None,
     http_port: int | None,
@@ -130,33 +152,52 @@ def main(
 ) -> None:
     """Run a proxy of one service cluster: follow its plan, bring each change into effect without losing a request."""
     bus_url = common.needed_bus()
-    table = common.document.extension(cluster)
+    given = {**given_options(options), **_access_log(access_log)}
+
+    def options_for(cluster: str) -> app.Options:
+        table = common.document.extension(cluster)
+        told = told_by(common.document, cluster, extension, given)
+        return app.Options(
+            bus_url=bus_url,
+            cluster=Cluster(common.region, cluster),
+            state_dir=state_dir or default_folder(Cluster(common.region, cluster)),
+            extension=extension,
+            listen=listen or (str(http_port or target_port(table)),),
+            binary={"nginx": nginx, "haproxy": haproxy}.get(extension) or "",
+            proxy_id=proxy_id or socket.gethostname(),
+            drain_budget=drain_budget,
+            metrics_addr=common.metrics,
+            keep_proxy=keep_proxy,
+            shared_state=shared_state,
+            stop_timeout=grace_period(table) if stop_timeout is None else stop_timeout,
+            dns=dns or "",
+            proxy_options=told.options,
+            option_places={**told.places, **({} if template else template_place(common.document, table))},
+            template=template or own_template(table),
+        )
+
+    if pool:
+        sys.exit(
+            app.run_pool(
+                app.PoolOptions(
+                    bus_url=bus_url,
+                    region=common.region,
+                    pool=pool_name(proxy_id or extension),
+                    name=socket.gethostname(),
+                    extension=extension,
+                    clusters=pooled_clusters(common.document, extension, clusters),
+                    options_for=options_for,
+                    state_dir=state_dir or default_folder(Cluster(common.region, f"pool-{proxy_id or extension}")),
+                    shared_state=shared_state,
+                    metrics_addr=common.metrics,
+                )
+            )
+        )
+    cluster = only_cluster(clusters)
     warning = passed_over(common.document, cluster)
     if warning:
         logging.get_logger().warning(warning)
-    told = told_by(common.document, cluster, extension, {**given_options(options), **_access_log(access_log)})
-    sys.exit(
-        app.run(
-            app.Options(
-                bus_url=bus_url,
-                cluster=Cluster(common.region, cluster),
-                state_dir=state_dir or default_folder(Cluster(common.region, cluster)),
-                extension=extension,
-                listen=listen or (str(http_port or target_port(table)),),
-                binary={"nginx": nginx, "haproxy": haproxy}.get(extension) or "",
-                proxy_id=proxy_id or socket.gethostname(),
-                drain_budget=drain_budget,
-                metrics_addr=common.metrics,
-                keep_proxy=keep_proxy,
-                shared_state=shared_state,
-                stop_timeout=grace_period(table) if stop_timeout is None else stop_timeout,
-                dns=dns or "",
-                proxy_options=told.options,
-                option_places={**told.places, **({} if template else template_place(common.document, table))},
-                template=template or own_template(table),
-            )
-        )
-    )
+    sys.exit(app.run(options_for(cluster)))
 
 
 def _access_log(path: str | None) -> dict[str, object]:

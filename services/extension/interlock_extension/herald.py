@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -19,12 +20,16 @@ _MOST_PENDING = 64
 
 
 class Herald:
-    """Publishes from a thread of its own, so that a slow bus never delays the proxy."""
+    """Publishes from a thread of its own, so that a slow bus never delays the proxy.
 
-    def __init__(self, bus: Bus, cluster: Cluster, present: Outcome) -> None:
+    `may`: whether to speak for the proxy now; who may not is silent, and what it had to say is forgotten.
+    """
+
+    def __init__(self, bus: Bus, cluster: Cluster, present: Outcome, may: Callable[[], bool] = lambda: True) -> None:
         self._outcomes = Outcomes(bus)
         self._cluster = cluster
         self._present = present
+        self._may = may
         self._news: list[Outcome] = []
         self._changed = threading.Condition()
         self.reached_at = 0.0
@@ -53,6 +58,8 @@ class Herald:
                     self._changed.wait(HEARTBEAT)
                 batch, self._news = self._news, []
                 present = self._present
+            if not self._may():
+                continue
             try:
                 for outcome in batch:
                     self._outcomes.publish(self._cluster, outcome, news=True)

@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from interlock.model.routing import Upstream, VirtualHost
+from interlock.model.version import Token
 
 Started = Literal["started", "adopted"]
 
@@ -65,11 +66,26 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class Fence(Protocol):
+    """The right to write to a proxy elsewhere, which others may be given: asked anew right before each write.
+
+    It is no proof against a process that is held up between asking and writing. So a control also leaves the token's
+    epoch with the proxy, and writes nothing where it finds a greater one.
+    """
+
+    def token(self, margin: float) -> Token | None:
+        """The token, None where the right is not certain to last `margin` seconds: longer than the write may take."""
+
+    def outbid(self, seen: int) -> None:
+        """The proxy has a greater epoch: should we hold the right after all, then with one that is greater yet."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What an extension is told. `folder` is its own. `options`: the extension's, by Interlock's names.
 
     `places`: where each of them was said, such as `config.toml:7: Extensions.default.Config.User`. `template`: the
-    name of a user's own template, empty where none was named.
+    name of a user's own template, empty where none was named. `cluster`: the service cluster, as `region/cluster`.
+    `fence`: of a worker of a pool, the right to write; None where the proxy is this worker's alone.
     """
 
     folder: Path
@@ -80,6 +96,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, object] = {}
     places: dict[str, str] = {}
     template: str = ""
+    cluster: str = ""
+    fence: Fence | None = None
 
 
 class Renderer(Protocol):
@@ -176,7 +194,11 @@ class Control(Protocol):
 
 
 class Extension(Protocol):
-    """What an entry point of `interlock.extensions` names."""
+    """What an entry point of `interlock.extensions` names.
+
+    One whose proxies are elsewhere has an attribute `pooled = True`, and is opened with `Settings.fence`: see
+    `registry.pooled`.
+    """
 
     @property
     def name(self) -> str:

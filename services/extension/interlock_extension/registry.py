@@ -15,6 +15,11 @@ def names() -> list[str]:
     return sorted({point.name for point in entry_points(group=GROUP)})
 
 
+def pooled(extension: Extension) -> bool:
+    """Whether it acts for proxies elsewhere, in a pool, and writes to them under `Settings.fence` alone."""
+    return getattr(extension, "pooled", False) is True
+
+
 def load(name: str) -> Extension:
     """The extension of that name. Raises `ConfigError` when there is none, or when it cannot be imported."""
     for point in entry_points(group=GROUP, name=name):

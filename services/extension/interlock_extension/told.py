@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from interlock.config.document import Document, Extension
 from interlock.config.duration import parse_duration
+from interlock.errors import ConfigError
+from interlock.model.names import CLUSTER_NAMES, is_cluster_name
 
 TARGET_PORT = 8080
 GRACE_PERIOD = 3.0
@@ -75,3 +77,38 @@ def template(table: Extension | None) -> str:
     """The name of a user's own template; empty where none is named."""
     entry = table.get("Template") if table else None
     return entry.value.strip() if entry and isinstance(entry.value, str) else ""
+
+
+def only_cluster(given: Sequence[str]) -> str:
+    """The service cluster of a worker beside its proxy; '' is the unnamed one. Raises `ConfigError` for several."""
+    if len(given) > 1:
+        raise ConfigError(
+            f"--cluster {' '.join(given)!r}: no label can name such a service cluster, and only a pool (--pool) serves "
+            "several; write one, such as us-east"
+        )
+    return given[0] if given else ""
+
+
+def pool_name(name: str) -> str:
+    """The name of a pool, which is part of keys on the bus. Raises `ConfigError`."""
+    if not name or not is_cluster_name(name):
+        raise ConfigError(f"--proxy-id {name!r}: no pool can be called so; write {CLUSTER_NAMES}, such as f5")
+    return name
+
+
+def pooled_clusters(document: Document, extension: str, given: Sequence[str]) -> frozenset[str]:
+    """The service clusters of a pool: those that are given, else those whose table names this extension.
+
+    Raises `ConfigError` where there are none.
+    """
+    named = {
+        table.service_cluster
+        for table in document.extensions
+        if (entry := table.get("Extension")) is not None and entry.value == extension
+    }
+    if not given and not named:
+        raise ConfigError(
+            f"--pool: for which service clusters? Give --cluster NAME, or say Extension = {extension!r} in their "
+            f"tables [Extensions.…] of config.toml{f' ({document.where} has none)' if document.where else ''}"
+        )
+    return frozenset(given or named)

@@ -60,12 +60,18 @@ Then:
     "--server", default="redis://bus:6379/0", show_default=True, metavar="URL", help="The bus in those URLs, no user."
 )  # fmt: skip
 def main(
-    region: str, clusters: tuple[str, ...], pools: tuple[str, ...], passwords: str | None, urls: Path | None, server: str
+    *,
+    region: str,
+    clusters: tuple[str, ...],
+    pools: tuple[str, ...],
+    passwords: str | None,
+    urls: Path | None,
+    server: str,
 ) -> None:
     """Print users of Redis 7 or Valkey (an aclfile) that may do what their role takes, and nothing else.
 
-    The users are watcher, planner, proxy (for the unnamed service cluster) or proxy-NAME, pool-NAME, and operator, which
-    reads only; the user `default` is off. The file holds hashes of passwords, no passwords.
+    The users are watcher, planner, proxy (for the unnamed service cluster) or proxy-NAME, pool-NAME, and operator,
+    which reads only; the user `default` is off. The file holds hashes of passwords, no passwords.
     """
     if not region:
         raise ConfigError("--region is empty: give the region's name, or leave it out")

@@ -13,7 +13,7 @@ _stay = load("members", roomy=True)
 
 
 class PoolMembers:
-    """The hash `il:{<region>}:pool:<pool>`. Every method raises `BusUnavailable`, or another `BusError` for a refusal."""
+    """The hash `il:{<region>}:pool:<pool>`. Every method raises `BusUnavailable`, or another `BusError`."""
 
     def __init__(self, bus: Bus, region: str, pool: str, *, ttl: float = TTL) -> None:
         self._bus = bus

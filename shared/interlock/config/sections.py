@@ -84,6 +84,8 @@ EXTENSION = Section(
             doc="Name of the extension's service."),
         Key(name="ServiceCluster", kind=cluster_name(), default='""',
             doc="The service cluster for which this table counts: that of a worker's `--cluster`."),
+        Key(name="Extension", kind=text('"f5"'), default="(none)", ours=True,
+            doc="The kind of proxy whose pool (`--pool`) acts for this service cluster."),
         Key(name="Template", kind=text(), default="(built in)",
             doc="A Jinja template (docs/templates.md): a path, or the name of a Docker config that is mounted."),
         Key(name="Config", kind=table(), default="{}", doc="Options of the proxy, see below."),

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import pytest
+
 from interlock.config.document import Document, read_document
 from interlock.config.nginx import NGINX
+from interlock.errors import ConfigError
 from interlock_extension.nginx.config import NginxConfig, read_config
-from interlock_extension.told import grace_period, passed_over, target_port, template, template_place, told_by
+from interlock_extension.told import (
+    grace_period,
+    only_cluster,
+    passed_over,
+    pool_name,
+    pooled_clusters,
+    target_port,
+    template,
+    template_place,
+    told_by,
+)
 
 TEXT = """
 [Extensions.east]
@@ -82,3 +95,35 @@ def test_a_file_whose_tables_are_for_other_clusters_is_told_with_the_nearest() -
     )
     assert passed_over(file, "asia").endswith("[Extensions.b] is for Asia")
     assert passed_over(file, "") == f"{said}(unnamed), so the proxy has its defaults"
+
+
+POOLS = """
+[Extensions.east]
+ServiceCluster = "east"
+Extension = "f5"
+[Extensions.west]
+ServiceCluster = "west"
+extension = "f5"
+[Extensions.other]
+ServiceCluster = "other"
+"""
+
+
+def test_a_pool_serves_what_is_named_or_else_the_tables_of_its_extension() -> None:
+    document = read_document(POOLS, where="config.toml")
+    assert pooled_clusters(document, "f5", ()) == {"east", "west"}
+    assert pooled_clusters(document, "f5", ("other", "")) == {"other", ""}
+    with pytest.raises(ConfigError, match=r"--cluster NAME, or say Extension = 'f6' .* \(config.toml has none\)"):
+        pooled_clusters(document, "f6", ())
+
+
+@pytest.mark.parametrize("name", ["", "a b", "*", "~", "a/b"])
+def test_a_pools_name_is_part_of_keys_and_never_a_pattern(name: str) -> None:
+    with pytest.raises(ConfigError, match="no pool can be called so"):
+        pool_name(name)
+
+
+def test_a_worker_beside_its_proxy_serves_one_cluster() -> None:
+    assert (only_cluster(()), only_cluster(("east",))) == ("", "east")
+    with pytest.raises(ConfigError, match="only a pool"):
+        only_cluster(("east", "west"))

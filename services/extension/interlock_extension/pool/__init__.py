@@ -1,0 +1,1 @@
+"""Acting for proxies elsewhere: workers that share service clusters by lease."""
