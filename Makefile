@@ -50,6 +50,7 @@ lint: $(VENV)/.dev ## ruff.
 
 types: $(VENV)/.dev ## mypy --strict.
 	@$(PY) -m mypy
+	@MYPYPATH=docs/examples/f5 $(PY) -m mypy -p interlock_f5
 
 contracts: $(VENV)/.dev ## Who may import whom: .importlinter.
 	@$(VENV)/bin/lint-imports

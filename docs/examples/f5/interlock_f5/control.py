@@ -1,0 +1,241 @@
+"""One tenant of a device under a fence: read, compare, write, prove. A shell.
+
+No two workers write to it, whatever holds one of them up, by three things. A write is sent only while the lease will
+certainly last for longer than sending may take. The tenant says under which fence it was written last, and who finds
+a greater one than its own writes nothing. And each write names the state that it was made from (`optimisticLockKey`),
+so that the device itself refuses one that comes late. For the last to hold, whoever takes a tenant over writes its
+fence at once, even where nothing else differs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from interlock.errors import ConfigRejected, ProxyUnavailable
+from interlock.model.version import Token
+from interlock.runtime.logging import get_logger
+from interlock_extension.port import Change, Fence, Kind, Proof, Started
+from interlock_f5.declaration import Found, compose, declare, read
+from interlock_f5.device import DECLARE, TASK, Answer, Device, said
+from interlock_f5.options import F5Options
+
+MARGIN = 0.1
+"""Seconds that a lease must last beyond the longest sending."""
+
+_FIRST_POLL, _LONGEST_POLL = 0.02, 1.0
+
+
+class _Base(msgspec.Struct, frozen=True, kw_only=True):
+    """What the device has, and the key of exactly that; no key where there is no tenant."""
+
+    found: Found
+    key: str = ""
+
+
+class F5Control:
+    """See `Control`. `_base` is None where it is not known what the device has."""
+
+    def __init__(self, device: Device, tenant: str, fence: Fence, options: F5Options) -> None:
+        self._device = device
+        self._tenant = tenant
+        self._fence = fence
+        self._options = options
+        self._log = get_logger(service="extension", proxy="f5", tenant=tenant)
+        self._base: _Base | None = None
+        self._files: dict[str, bytes] = {}
+        self._note = ""
+        self._look_at = 0.0
+        self._reached = False
+        self._told: set[str] = set()
+        self._totals = dict.fromkeys(("device_writes", "device_refusals"), 0.0)
+
+    # The port
+
+    def start(self, files: Mapping[str, bytes]) -> Started:  # noqa: ARG002  # the device runs, and has its own
+        """Learn what the device has, and write our fence to it. Nothing else is written before the plan was read."""
+        self._base = None
+        base = self._read()
+        self._files = dict(base.found.files)
+        token = self._token()
+        if base.found.epoch != token.epoch:
+            self._write(self._files, self._note or "taken over")
+        return "adopted"
+
+    def installed(self) -> dict[str, bytes]:
+        """What the tenant holds of ours."""
+        return dict(self._files)
+
+    @property
+    def in_place(self) -> frozenset[Kind]:
+        """Everything: a device is declared anew while it serves."""
+        return frozenset(("endpoints", "routes", "certificates", "structure"))
+
+    def apply_delta(self, change: Change, note: str) -> Proof:
+        """See `Control.apply_delta`."""
+        return self._apply(change.files, note)
+
+    def apply_snapshot(self, files: Mapping[str, bytes | None], note: str) -> Proof:
+        """See `Control.apply_snapshot`."""
+        return self._apply(files, note)
+
+    def probe(self) -> bool | None:
+        """Whether the tenant is what was written last, asked every `look_every` seconds."""
+        if self._base is None or time.monotonic() < self._look_at:
+            return None
+        before = self._base
+        try:
+            return self._read().key == before.key
+        except ProxyUnavailable as error:
+            self._log.warning("the device cannot be asked", error=str(error))
+            return None
+
+    def check(self, hosts: Mapping[str, bytes]) -> None:
+        """A dry run with these hosts alone."""
+        token = self._token()
+        files = {name: data for name, data in self._files.items() if not name.startswith("hosts/")}
+        files |= {f"hosts/{number}": data for number, data in enumerate(hosts.values())}
+        body = declare(self._tenant, compose(files, token, "dry run"), dry_run=True)
+        answer = self._done(self._device.post(f"{DECLARE}?async=true", body, lambda: None))
+        if answer.status != 200:
+            raise self._refusal(answer)
+
+    def alive(self) -> bool:
+        """Whether the device has been reached once: that it runs is not our doing."""
+        return self._reached
+
+    def witness(self) -> None:
+        """None: the proxy is elsewhere."""
+        return
+
+    def tend(self) -> dict[str, float]:
+        """What was written and refused, and the fence of the last write."""
+        return {**self._totals, "device_epoch": float(self._base.found.epoch if self._base else 0)}
+
+    def stop(self, timeout: float) -> None:
+        """Nothing: others serve on with it."""
+
+    def leave(self) -> None:
+        """Nothing: no connection outlives a request."""
+
+    # Writing
+
+    def _apply(self, files: Mapping[str, bytes | None], note: str) -> Proof:
+        began = time.time()
+        wanted = {name: data for name, data in {**self._files, **files}.items() if data is not None}
+        self._write(wanted, note)
+        self._files, self._note = wanted, note
+        now = time.time()
+        # A member that is left out gets no new request from the moment that the device says so.
+        return Proof(applying_at=began, effective_at=now, let_go_at=now, detail=f"{now - began:.3f} s")
+
+    def _token(self) -> Token:
+        token = self._fence.token(self._options.submit_timeout + MARGIN)
+        if token is None:
+            raise ProxyUnavailable("the lease is not held for long enough: another worker may act for this cluster")
+        return token
+
+    def _write(self, files: Mapping[str, bytes], note: str) -> None:
+        token = self._token()
+        base = self._base or self._read()
+        self._stand_back(base.found, token)
+        tenant = compose(files, token, note)
+        body = declare(self._tenant, tenant, lock=base.key)
+
+        def ready() -> None:
+            # Between here and the device there is only the sending.
+            if self._token() != token:
+                raise ProxyUnavailable("the lease has changed hands; the device is read anew")
+
+        # Until it is answered, nobody knows what the device has.
+        self._base = None
+        answer = self._done(self._device.post(f"{DECLARE}?async=true&showHash=true", body, ready))
+        if answer.status != 200:
+            self._totals["device_refusals"] += 1
+            raise self._why(answer, base)
+        self._totals["device_writes"] += 1
+        key = _key_of(answer.body.get("declaration"), self._tenant)
+        self._base = _Base(found=read(tenant), key=key) if key else self._read()
+        self._say_ignored(tenant)
+
+    def _stand_back(self, found: Found, token: Token) -> None:
+        """Raises where the device has been written to under a newer fence than ours, or under another of its number."""
+        if (found.epoch, found.nonce) == (token.epoch, token.nonce) or found.epoch < token.epoch:
+            return
+        self._base = None
+        self._fence.outbid(found.epoch)
+        raise ProxyUnavailable(f"the device was written to under a newer fence, {found.epoch}; ours is {token.epoch}")
+
+    def _why(self, answer: Answer, base: _Base) -> ProxyUnavailable | ConfigRejected:
+        """A refusal is of the declaration only if the tenant is still what that was made from."""
+        if self._read().key != base.key:
+            return ProxyUnavailable("somebody else has written to the tenant; it is read anew")
+        return self._refusal(answer)
+
+    def _refusal(self, answer: Answer) -> ProxyUnavailable | ConfigRejected:
+        if answer.status not in {400, 422}:
+            return ProxyUnavailable(f"the device does not take it: {said(answer)}")
+        words = said(answer)
+        app = next((part for part in words.replace("'", "/").split("/") if part.startswith("h_")), "")
+        return ConfigRejected(f"the device refuses it: {words}", culprit=f"hosts/{app}.json" if app else None)
+
+    def _done(self, answer: Answer) -> Answer:
+        """The end of what the device was told to do: a task, where it answers 202."""
+        deadline = time.monotonic() + self._options.task_timeout
+        pause = _FIRST_POLL
+        task = str(answer.body.get("id", ""))
+        while answer.status == 202 or (answer.status == 200 and _under_way(answer.body)):
+            if time.monotonic() > deadline:
+                raise ProxyUnavailable(f"the device has not done it within {self._options.task_timeout:g} s")
+            if self._fence.token(0.0) is None:
+                raise ProxyUnavailable(
+                    "the lease has ended while the device was at work; who holds it reads what became"
+                )
+            time.sleep(pause)
+            pause = min(_LONGEST_POLL, pause * 1.5)
+            answer = self._device.get(f"{TASK}/{task}")
+        return _of_tenant(answer, self._tenant)
+
+    # Reading
+
+    def _read(self) -> _Base:
+        self._look_at = time.monotonic() + self._options.look_every
+        answer = self._device.get(f"{DECLARE}/{self._tenant}?showHash=true")
+        if answer.status not in {200, 204, 404}:
+            raise ProxyUnavailable(f"the device does not tell what it has: {said(answer)}")
+        tenant = answer.body.get(self._tenant) if answer.status == 200 else None
+        self._base = _Base(found=read(tenant), key=_key_of(answer.body, self._tenant))
+        self._reached = True
+        return self._base
+
+    def _say_ignored(self, tenant: Mapping[str, Any]) -> None:
+        for app in tenant.values():
+            about = app.get("constants", {}) if isinstance(app, dict) else {}
+            for what in about.get("ignored", ()):
+                said_of = f"host {about.get('host')}: {what}"
+                if said_of not in self._told:
+                    self._told.add(said_of)
+                    self._log.warning("a label is not honoured by F5", what=said_of)
+
+
+def _key_of(declaration: object, tenant: str) -> str:
+    found = declaration.get(tenant) if isinstance(declaration, dict) else None
+    key = found.get("optimisticLockKey") if isinstance(found, dict) else None
+    return key if isinstance(key, str) else ""
+
+
+def _under_way(body: Mapping[str, Any]) -> bool:
+    results = body.get("results")
+    return isinstance(results, list) and any(isinstance(r, dict) and r.get("message") == "in progress" for r in results)
+
+
+def _of_tenant(answer: Answer, tenant: str) -> Answer:
+    """What the answer says of this tenant: with several, each has a code of its own."""
+    results = answer.body.get("results")
+    for result in results if isinstance(results, list) else ():
+        if isinstance(result, dict) and result.get("tenant", tenant) == tenant and isinstance(result.get("code"), int):
+            return Answer(status=result["code"] or answer.status, body={**answer.body, **result})
+    return answer
