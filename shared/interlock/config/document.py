@@ -21,6 +21,7 @@ from interlock.errors import ConfigError
 
 SECTIONS = (CORE, EXTENSION, PROXY, NGINX)
 _TABLE = Section(title=EXTENSION.title, about="", keys=(*EXTENSION.keys, *PROXY.keys))
+_FOREIGN = Section(title=NGINX.title, about="", keys=())
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,12 +179,14 @@ class _Examiner:
     def _extension(self, name: str, pieces: _Pieces) -> Extension:
         entries = self._entries(_TABLE, pieces, self._unknown)
         config = _within(pieces, "config") if entries.pop("config", None) else []
-        return Extension(
-            name=name,
-            line=self._lines.get(pieces[0][0]),
-            entries=entries,
-            config=self._entries(NGINX, config, self._unknown_option),
+        kind = entries["extension"].value if "extension" in entries else "nginx"
+        # What another extension's options are is its own business: it refuses what it does not know.
+        options = (
+            self._entries(NGINX, config, self._unknown_option)
+            if kind == "nginx"
+            else self._entries(_FOREIGN, config, lambda _section, _path: None)
         )
+        return Extension(name=name, line=self._lines.get(pieces[0][0]), entries=entries, config=options)
 
     def _entries(self, section: Section, pieces: _Pieces, unknown: Callable[[Section, Path], None]) -> Entries:
         entries: Entries = {}

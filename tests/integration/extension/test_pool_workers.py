@@ -1,0 +1,113 @@
+"""Workers of a pool, each a process: they share service clusters, hand them over, and stand back."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from support.planner_lab import always, eventually
+from support.pool_lab import PoolLab
+
+
+@pytest.fixture
+def lab() -> Iterator[PoolLab]:
+    lab = PoolLab("a", "b", "c", "d")
+    try:
+        for n, cluster in enumerate(lab.clusters, 10):
+            lab.serve(cluster, f"127.0.0.{n}")
+        yield lab
+    finally:
+        lab.close()
+        for worker in ("one", "two"):
+            print(f"=== {worker} ===\n{lab.log(worker) if (lab.folder / f'{worker}.log').exists() else ''}")
+        shutil.rmtree(lab.folder, ignore_errors=True)
+
+
+def test_who_comes_gets_its_share_who_goes_gives_it_back_at_once_and_status_shows_one_proxy(lab: PoolLab) -> None:
+    lab.start("one")
+    lab.until_shared("one")
+    lab.until_served()
+    runs = {lab.outcomes(cluster)[0].run for cluster in lab.clusters}
+    lab.start("two")
+    lab.until_shared("one", "two")
+    always(lambda: len(lab.held("one")) == len(lab.held("two")) == 2, 1.0)
+    moved = sorted(lab.held("two"))
+    eventually(lambda: all(lab.outcomes(c)[0].run not in runs for c in moved), 5, "the new owners speak")
+    for cluster in lab.clusters:
+        [outcome] = lab.outcomes(cluster)
+        assert (outcome.proxy, outcome.extension, outcome.hosts) == ("f5", "f5", 1)
+    # A cluster that only changed hands is not written but for its fence.
+    assert all([w.changed for w in lab.writes(c)][-1] is False for c in moved)
+    began = time.monotonic()
+    assert lab.stop("one") == 0
+    stopped = time.monotonic() - began
+    took = lab.until_shared("two", within=1.0)
+    print(f"stopped in {stopped:.2f} s, all taken {took:.2f} s later")
+    lab.serve("a", "127.0.0.99")
+    lab.until_served(3)
+
+
+def test_a_change_that_nobody_saw_is_brought_into_effect_by_the_next_owner(lab: PoolLab) -> None:
+    lab.start("one")
+    lab.until_served()
+    lab.stop("one")
+    lab.serve("b", "127.0.0.77", "127.0.0.78")
+    before = {cluster: len(lab.writes(cluster)) for cluster in lab.clusters}
+    lab.start("two")
+    lab.until_served()
+    lab.until_shared("two")
+    eventually(lambda: all(lab.outcomes(c) for c in lab.clusters), 5)
+    changed = {c: [w.changed for w in lab.writes(c)[before[c]:]].count(True) for c in lab.clusters}  # fmt: skip
+    assert changed == {"a": 0, "b": 1, "c": 0, "d": 0}
+
+
+def test_one_cluster_that_cannot_be_served_harms_no_other(lab: PoolLab) -> None:
+    config = lab.folder / "config.toml"
+    text = config.read_text()
+    config.write_text(text.replace('VirtualAddresses = ["192.0.2.2"]', 'VirtualAddresses = ["nowhere"]'))
+    lab.start("one")
+    eventually(lambda: lab.behind().keys() == {"b"}, 10, "the others are served")
+    assert "VirtualAddresses = 'nowhere'" in lab.log("one")
+    assert lab.processes["one"].poll() is None
+
+
+def test_with_the_bus_away_nothing_is_written_and_nothing_is_lost(lab: PoolLab) -> None:
+    lab.start("one")
+    lab.until_served()
+    before = len(lab.device.writes)
+    served = {cluster: lab.served(cluster) for cluster in lab.clusters}
+    lab.server.close()
+    time.sleep(2.0)
+    assert {cluster: lab.served(cluster) for cluster in lab.clusters} == served
+    assert len(lab.device.writes) == before
+    lab.server.run()
+    eventually(lambda: set(lab.leases()) == set(lab.clusters), 10)
+    lab.serve("c", "127.0.0.55")
+    lab.until_served(10)
+
+
+def test_a_device_that_is_slow_or_fails_for_a_while(lab: PoolLab) -> None:
+    lab.device.busy = 5
+    lab.device.slow = 0.3
+    lab.start("one")
+    lab.until_served(20)
+    lab.device.lose = 2
+    lab.serve("a", "127.0.0.33")
+    lab.serve("b", "127.0.0.34")
+    lab.until_served(20)
+    lab.signal("one", signal.SIGTERM)
+    assert lab.processes.pop("one").wait(10) == 0
+
+
+def test_a_pool_needs_an_extension_for_it_and_clusters(lab: PoolLab) -> None:
+    for more, said in (
+        (("--extension", "nginx", "--cluster", "a"), "works beside its proxy"),
+        (("--extension", "f5", "--config", "/dev/null"), "for which service clusters?"),
+    ):
+        lab._run("wrong", "interlock-extension", "--pool", "--state-dir", str(lab.folder / "wrong"), *more)
+        assert lab.processes.pop("wrong").wait(15) == 2
+        assert said in lab.log("wrong")
