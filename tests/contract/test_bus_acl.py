@@ -16,7 +16,7 @@ from interlock.bus.connection import Bus
 from interlock.bus.env import RegionEnv
 from interlock.bus.follower import Follower
 from interlock.bus.held import HeldPolicies
-from interlock.bus.lease import Lease
+from interlock.bus.lease import Lease, holders
 from interlock.bus.members import PoolMembers
 from interlock.bus.outcomes import OutcomeNews, Outcomes
 from interlock.bus.registry import Registry
@@ -200,6 +200,7 @@ def share(bus: Bus, admin: Bus) -> None:
     members.leave("w1")
     assert members.stay("w2") == ("w2",)
     _lease(bus, admin, keys.pool_lease(EAST, "f5"))
+    assert holders(bus, [keys.pool_lease(EAST, "f5")]) == {}
     serve(bus, admin)
 
 

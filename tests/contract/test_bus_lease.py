@@ -8,7 +8,7 @@ import pytest
 
 from interlock.bus import keys
 from interlock.bus.connection import Bus
-from interlock.bus.lease import Lease, LeaseKeeper
+from interlock.bus.lease import Lease, LeaseKeeper, holders
 from interlock.bus.state import StateWriter
 from interlock.model.names import Cluster
 from interlock.wire.trail import Trail
@@ -166,3 +166,15 @@ def test_a_token_for_a_write_that_takes_its_time(bus: Bus) -> None:
     until(lambda: with_keeper.token(KEY, 3.0) is not None)
     assert with_keeper.token(KEY, 5.0) is None
     with_keeper.close()
+
+
+def test_who_holds_which_of_many(bus: Bus) -> None:
+    names = [keys.pool_lease(Cluster("eu", name), "f5") for name in ("a", "b", "c", "d")]
+    Lease(bus, names[0], "one").acquire()
+    Lease(bus, names[1], "two", ttl=0.1).acquire()
+    given_back = Lease(bus, names[2], "three")
+    given_back.acquire()
+    given_back.release()
+    bus.command("SET", names[3], "not of our making")
+    until(lambda: holders(bus, names) == {names[0]: "one"})
+    assert holders(bus, []) == {}

@@ -194,7 +194,7 @@ def start_pool(options: PoolOptions, lifecycle: Lifecycle) -> PoolLoop:
         open_seat=seats.open,
         metrics=metrics,
     )
-    lifecycle.spawn("pool", lambda: loop.run(lifecycle.stop), join_timeout=2 * _TO_END)
+    lifecycle.spawn("pool", lambda: loop.run(lifecycle.stop), join_timeout=4 * _TO_END)
     lifecycle.spawn("health", lambda: pulse(loop.health, lifecycle.stop), once=True)
     get_logger(service="extension").info(
         "sharing", pool=options.pool, name=options.name, clusters=sorted(options.clusters), extension=options.extension

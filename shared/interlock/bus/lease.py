@@ -10,7 +10,7 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -87,6 +87,20 @@ class Lease:
         self._bus.run(_give, [self.key], [self.owner])
 
 
+def holders(bus: Bus, leases: Sequence[str]) -> dict[str, str]:
+    """Who holds each of these leases now; of those that somebody does. Raises `BusUnavailable`."""
+    if not leases:
+        return {}
+    clock, *answers = bus.pipeline([("TIME",), *(("HMGET", key, "owner", "until") for key in leases)])
+    now = int(clock[0]) * 1000 + int(clock[1]) // 1000
+    found = {}
+    for key, answer in zip(leases, answers, strict=True):
+        owner, until = answer or (None, None)
+        if owner is not None and until is not None and until.isdigit() and int(until) > now:
+            found[key] = owner.decode("utf-8", "replace")
+    return found
+
+
 class LeaseKeeper:
     """Keeps any number of leases renewed in a thread of its own, and tells of every change.
 
@@ -116,7 +130,7 @@ class LeaseKeeper:
         return self
 
     def want(self, key: str) -> None:
-        """Try to hold this lease from now on."""
+        """Try to hold this lease from now on; said again, try at once."""
         with self._lock:
             if key not in self._leases:
                 self._leases[key] = Lease(self._bus, key, self.owner, ttl=self._ttl)

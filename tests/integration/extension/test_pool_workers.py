@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from interlock.model.version import Token
+from interlock_f5.declaration import compose, tenant_name
 from support.planner_lab import always, eventually
 from support.pool_lab import PoolLab
 
@@ -101,6 +103,15 @@ def test_a_device_that_is_slow_or_fails_for_a_while(lab: PoolLab) -> None:
     lab.until_served(20)
     lab.signal("one", signal.SIGTERM)
     assert lab.processes.pop("one").wait(10) == 0
+
+
+def test_a_device_that_remembers_a_greater_fence_is_outbid_by_who_holds_the_lease(lab: PoolLab) -> None:
+    """As after a bus that was made anew with its clock behind: nobody would ever write again."""
+    name, seen = tenant_name(str(lab.clusters["a"])), 5_000_000_000_000
+    lab.device.tenants[name] = compose({}, Token(epoch=seen, nonce="former"), "before")
+    lab.start("one")
+    lab.until_served()
+    assert {write.epoch for write in lab.writes("a")} == {seen + 1}
 
 
 def test_a_pool_needs_an_extension_for_it_and_clusters(lab: PoolLab) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -116,8 +117,8 @@ def test_what_is_no_plain_value_is_refused_by_the_hosts_name_and_never_written(b
 
 @given(st.text(max_size=60))
 def test_names_in_a_declaration_are_names_whatever_the_host(host: str) -> None:
-    assert __import__("re").fullmatch(as3_schema.NAME, application(host))
-    assert __import__("re").fullmatch(as3_schema.NAME, tenant_name(f"eu/{host}"))
+    assert re.fullmatch(as3_schema.NAME, application(host))
+    assert re.fullmatch(as3_schema.NAME, tenant_name(f"eu/{host}"))
 
 
 def test_clusters_never_share_a_tenant() -> None:
@@ -168,6 +169,17 @@ def test_an_option_that_cannot_be_used_is_named_and_no_secret_is_told(more: dict
 def test_it_is_run_as_a_pool_only(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--pool"):
         extension.open(Settings(folder=tmp_path, options=dict(GIVEN)))
+
+
+def test_a_template_is_refused_and_not_passed_over(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no templates"):
+        extension.open(Settings(folder=tmp_path, options=dict(GIVEN), template="mine", fence=_Nobodys()))
+
+
+class _Nobodys:
+    def token(self, margin: float) -> None: ...
+
+    def outbid(self, seen: int) -> None: ...
 
 
 def test_what_should_be_pure_reaches_no_io() -> None:

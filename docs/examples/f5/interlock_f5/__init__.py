@@ -25,6 +25,8 @@ class F5Extension:
         """A renderer and the tenant of `settings.cluster`. Raises `ConfigError`."""
         if settings.fence is None:
             raise ConfigError("the extension 'f5' writes under a fence only; run it as a pool, with --pool")
+        if settings.template:
+            raise ConfigError(f"template {settings.template!r}: the extension 'f5' has no templates; leave it out")
         options = read_options(settings.options, settings.places, settings.listen)
         tenant = options.tenant or tenant_name(settings.cluster)
         device = Device(options)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from interlock.bus import keys
 from interlock.bus.connection import Bus
-from interlock.bus.lease import LeaseKeeper
+from interlock.bus.lease import LeaseKeeper, holders
 from interlock.bus.members import PoolMembers
 from interlock.bus.registry import Registry
 from interlock.errors import BusError, InterlockError
@@ -34,7 +34,8 @@ LOOK = 0.2
 _POLL = 0.05
 _REOPEN = 5.0
 """Seconds until a cluster whose proxy could not be opened is tried again."""
-_END = 10.0
+_END = 5.0
+"""Seconds that everything under way has to come to rest at the end."""
 
 Opener = Callable[[Cluster, Fence], Seat]
 
@@ -82,6 +83,7 @@ class PoolLoop:
         self._serves = serves
         self._open = open_seat
         self._log = get_logger(service="extension", pool=pool)
+        self._bus = bus
         self._registry = Registry(bus)
         self._members = PoolMembers(bus, region, pool)
         self._terms: queue.SimpleQueue[tuple[str, Token | None]] = queue.SimpleQueue()
@@ -122,6 +124,7 @@ class PoolLoop:
         try:
             living = self._members.stay(self._keeper.owner)
             present = [cluster for cluster in self._registry.clusters(self._region) if self._serves(cluster)]
+            held = holders(self._bus, [keys.pool_lease(cluster, self._pool) for cluster in present])
         except BusError as error:
             if not self._wrong:
                 self._log.warning(
@@ -132,12 +135,14 @@ class PoolLoop:
         if self._wrong:
             self._log.info("the bus can be used again")
         self._wrong = ""
-        owners = shares(living, present)
-        ours = {keys.pool_lease(c, self._pool): c for c in present if owners[c] == self._keeper.owner}
+        by_lease = {keys.pool_lease(cluster, self._pool): cluster for cluster in present}
+        owners = shares(living, present, {by_lease[key]: owner for key, owner in held.items()})
+        ours = {key: cluster for key, cluster in by_lease.items() if owners[cluster] == self._keeper.owner}
         for key, cluster in ours.items():
             self._leaving.discard(key)
-            if key not in self._bidding:
-                self._bidding[key] = cluster
+            self._bidding[key] = cluster
+            # Also one that we have bid for before: whose it was may just have given it back.
+            if held.get(key) != self._keeper.owner:
                 self._keeper.want(key)
         for key in self._bidding.keys() - ours.keys():
             self._leaving.add(key)
