@@ -207,6 +207,21 @@ def test_what_is_refused_is_not_among_the_entries() -> None:
     assert list(document.entries) == ["region"]
 
 
+def test_what_another_extension_is_told_is_its_own_business() -> None:
+    document = read_document(
+        '[Extensions.x]\nExtension = "f5"\n[Extensions.x.Config]\nURL = "https://a"\nIPHash = 3', where="c"
+    )
+    assert document.warnings == ()
+    assert {key: entry.value for key, entry in document.extensions[0].config.items()} == {
+        "url": "https://a",
+        "iphash": 3,
+    }
+    assert (
+        "unknown key"
+        in read_document('[Extensions.x]\nExtension = "nginx"\n[Extensions.x.Config]\nURL = 1', where="c").warnings[0]
+    )
+
+
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.title or "core")
 def test_every_example_is_read(section: object) -> None:
     """The remedies that we print are taken."""
