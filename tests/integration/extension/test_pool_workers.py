@@ -47,6 +47,7 @@ def test_who_comes_gets_its_share_who_goes_gives_it_back_at_once_and_status_show
     began = time.monotonic()
     assert lab.stop("one") == 0
     stopped = time.monotonic() - began
+    assert lab.living() == {lab.owners["two"]}, "it did not say that it goes"
     took = lab.until_shared("two", within=1.0)
     print(f"stopped in {stopped:.2f} s, all taken {took:.2f} s later")
     lab.serve("a", "127.0.0.99")
