@@ -154,7 +154,7 @@ def _pool(region: str, pool: str) -> User:
     cluster = _any(region)
     said = keys.outcomes(cluster)
     return User(
-        name=f"pool-{pool}",
+        name=f"pool-{quote(pool, safe='')}",
         rules=(
             *_read(keys.CLUSTERS, keys.env(region)),
             *_followed(keys.plan(cluster)),

@@ -67,12 +67,12 @@ def cluster_lease(cluster: Cluster) -> str:
 
 def pool_lease(cluster: Cluster, pool: str) -> str:
     """The lease of the worker of this pool that acts for the cluster."""
-    return f"il:{{{cluster}}}:lease:{pool}"
+    return f"il:{{{cluster}}}:lease:{_tag(pool)}"
 
 
 def pool_members(region: str, pool: str) -> str:
     """Which workers of this pool live."""
-    return f"il:{{{_tag(region)}}}:pool:{pool}"
+    return f"il:{{{_tag(region)}}}:pool:{_tag(pool)}"
 
 
 def region_lease(region: str, role: str) -> str:
@@ -93,5 +93,6 @@ def env(region: str) -> str:
     return f"il:{{{_tag(region)}}}:env"
 
 
-def _tag(region: str) -> str:
-    return str(Cluster(region, "")).partition("/")[0]
+def _tag(name: str) -> str:
+    """The name of a region or a pool, encoded as in a cluster's."""
+    return str(Cluster(name, "")).partition("/")[0]

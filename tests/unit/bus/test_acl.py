@@ -62,6 +62,8 @@ def test_passwords_of_ones_own(tmp_path: Path) -> None:
         (("--passwords", "-"), "watcher\n", "the password of watcher is empty"),
         (("--passwords", "nowhere"), "", "no such folder"),
         (("--region", "", "--urls", "x"), "", "--region is empty"),
+        (("--pool", "", "--urls", "x"), "", "--pool is empty"),
+        (("--pool", "*", "--urls", "x"), "", "no label can name"),
         (("--server", "redis://a:hunter2@bus", "--urls", "x"), "", "without a user"),
         (("--server", "http://bus", "--urls", "x"), "", "without a user"),
     ],
@@ -81,6 +83,14 @@ def test_a_clusters_name_is_never_a_pattern() -> None:
     _, _, proxy, _ = acl.users("default", ["*"])
     assert proxy.name == "proxy-%2A"
     assert not any("*" in rule for rule in proxy.rules)
+
+
+def test_a_pool_has_a_user_and_its_name_is_never_a_pattern(tmp_path: Path) -> None:
+    run("--pool", "f5", "--urls", str(tmp_path))
+    assert acl.password_of((tmp_path / "pool-f5.url").read_text().strip())
+    *_, pool, _ = acl.users("default", [], ["*"])
+    assert pool.name == "pool-%2A"
+    assert not any(rule.endswith(("lease:*", "pool:*")) for rule in pool.rules)
 
 
 def test_a_password_survives_its_url() -> None:
