@@ -16,6 +16,7 @@ from interlock_f5.control import F5Control
 from interlock_f5.render import F5Renderer
 from support.as3_server import As3Server, decide
 from support.nginx_lab import endpoint, upstream, virtual_host
+from support.planner_lab import eventually
 
 TENANT = "shop"
 
@@ -195,6 +196,19 @@ def test_a_busy_device_and_a_lost_answer_are_no_refusals(lab: Lab) -> None:
     with pytest.raises(ProxyUnavailable):
         control.apply_delta(Change(files=files(renderer, shop())), "g 1 n")
     # It may have worked, and it has: what the device has is read before the next write.
+    eventually(lambda: decide(lab.tenant, "shop.org", "/") == {"127.0.0.1:8000"}, 5, "the device took it all the same")
+    control.apply_snapshot(files(renderer, shop(8001)), "g 2 n")
+    assert decide(lab.tenant, "shop.org", "/") == {"127.0.0.1:8001"}
+
+
+def test_a_write_that_is_still_at_work_is_not_overtaken(lab: Lab) -> None:
+    """Its answer was lost, and the device comes to it later: what was made without knowing of it is refused."""
+    renderer, control = lab.taken(Right(5))
+    lab.device.slow, lab.device.lose = 0.3, 1
+    with pytest.raises(ProxyUnavailable):
+        control.apply_delta(Change(files=files(renderer, shop(8000))), "g 1 n")
+    with pytest.raises(ProxyUnavailable, match="somebody else has written"):
+        control.apply_snapshot(files(renderer, shop(8001)), "g 2 n")
     control.apply_snapshot(files(renderer, shop(8001)), "g 2 n")
     assert decide(lab.tenant, "shop.org", "/") == {"127.0.0.1:8001"}
 
