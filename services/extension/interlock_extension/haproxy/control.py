@@ -19,7 +19,7 @@ from interlock.runtime.logging import get_logger
 from interlock.runtime.parts import Part
 from interlock.runtime.process import Identity, Process
 from interlock_extension.haproxy import delta, family
-from interlock_extension.haproxy.complaints import FILES, refusal_aside, refusal_in, rejected
+from interlock_extension.haproxy.complaints import refusal_aside, refusal_in, rejected
 from interlock_extension.haproxy.delta import Command, Running
 from interlock_extension.haproxy.kept import Kept
 from interlock_extension.haproxy.old import OldWorkers
@@ -135,9 +135,8 @@ class HaproxyControl:
         self._totals["starts"] += 1
         master = f"unix@{MASTER_SOCKET},mode,600"
         process = Process.start(
-            # Quiet once it has started: else a reload says a line of each backend.
-            [str(self._part.path), "-W", "-db", "-q", "-p", family.PID_FILE, "-S", master, *FILES],
-            name="haproxy", cwd=self._folder, stdout=1, stderr=2, die_with_parent=False,
+            family.command(self._part.path, "-S", master), name="haproxy",
+            cwd=self._folder, stdout=1, stderr=2, die_with_parent=False,
         )  # fmt: skip
         deadline = time.monotonic() + APPLY_TIMEOUT
         while not self._answers(generation):

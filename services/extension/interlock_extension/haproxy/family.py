@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from pathlib import Path
 
 from interlock.runtime.process import Identity
 from interlock_extension.haproxy.complaints import FILES
+from interlock_extension.haproxy.render import LOGS
 from interlock_extension.machine.processes import everyone
 
 PID_FILE = "haproxy.pid"
 
+_SHIM = (
+    "import os,sys\n"
+    f"os.dup2(1,{LOGS['/dev/stdout']})\n"
+    f"os.dup2(2,{LOGS['/dev/stderr']})\n"
+    "os.execv(sys.argv[1],sys.argv[1:])\n"
+)
+"""Keeps the descriptors for logs, then becomes HAProxy."""
+
 _ARGUMENTS = "\0".join(("", *FILES, "")).encode()
+
+
+def command(binary: Path, *options: str) -> list[str]:
+    """The command line that begins a master in its folder, with the descriptors that its logs go to."""
+    # Quiet once it has started: else a reload says a line of each backend.
+    return [sys.executable, "-I", "-S", "-c", _SHIM, str(binary), "-W", "-db", "-q", "-p", PID_FILE, *options, *FILES]
 
 
 def master_of(folder: Path) -> Identity | None:

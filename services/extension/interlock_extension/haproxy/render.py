@@ -34,6 +34,9 @@ RUNTIME_SOCKET = "runtime.sock"
 STATUS_SOCKET = "status.sock"
 HANDOVER_SOCKET = "handover.sock"
 
+LOGS = {"/dev/stdout": 3, "/dev/stderr": 4}
+"""File descriptors, which are ours: quiet as it is, HAProxy lets go of the usual ones."""
+
 _LABELS = range(2, 10)
 """A wildcard is found below as many labels as these rules take off, and no deeper."""
 
@@ -120,7 +123,6 @@ class HaproxyRenderer:
         """The main file and the page for 503. They change only when the number of hosts crosses a power of two."""
         del longest, default
         config = self._config
-        log = {"off": ""}.get(config.access_log_path, config.access_log_path.removeprefix("/dev/"))
         number = spares(hosts)
         text = self._main.render(
             config=config,
@@ -133,7 +135,7 @@ class HaproxyRenderer:
             version=Token(delta.VERSION),
             nobody=Token(routes.NOBODY),
             threads=config.worker_processes if isinstance(config.worker_processes, int) else 0,
-            log=escape.identifier(log) if log else Token(""),
+            log=Token(f"fd@{LOGS[config.access_log_path]}" if config.access_log_path in LOGS else ""),
             # An operator's own lines are HAProxy's language already.
             global_options=[Token(line) for line in config.global_options],
             default_options=[Token(line) for line in config.default_options],
