@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlock.config.document import SECTIONS, examine
+from interlock.config.haproxy import HAPROXY
 from interlock.config.key import Key, Section
 from interlock.config.nginx import NGINX
 from interlock_extension.nginx.config import NginxConfig, read_config
@@ -16,7 +17,11 @@ from interlock_extension.nginx.render import NginxRenderer
 from support.nginx_lab import open_nginx
 from support.ports import free_port
 
-HEADS = {"": "", NGINX.title: "[Extensions.x.Config]\n"}
+HEADS = {
+    "": "",
+    NGINX.title: "[Extensions.x.Config]\n",
+    HAPROXY.title: "[Extensions.x]\nExtension = 'haproxy'\n[Extensions.x.Config]\n",
+}
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
 WORDS = st.sampled_from(
     ["75s", "600ms", "0", "0s", "1h", "8k", "0k", "32m", "1G", "4 8k", "2 1k", "1 4", "auto", "7", "host", "ingress",

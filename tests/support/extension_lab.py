@@ -56,6 +56,8 @@ class WorkerLab:
         """Of nginx, for a worker in this process."""
         self.template = ""
         self.keep_proxy = False
+        self.told = ("--option", f"ErrorLogPath={folder / 'error.log'}", "--option", "WorkerProcesses=2")
+        """Options of nginx, for a worker in a process of its own."""
         self._changes = 0
 
     # The plan
@@ -115,8 +117,7 @@ class WorkerLab:
         return [
             sys.executable, "-m", "interlock_extension.cli", "--bus", self.server.url, "--region", "test",
             "--state-dir", str(self.state), "--proxy-id", "p1", "--dns", self.dns, "--access-log", "off",
-            "--option", f"ErrorLogPath={self.folder / 'error.log'}", "--option", "WorkerProcesses=2",
-            *(("--listen", f"127.0.0.1:{self.port}") if listen else ()), *more,
+            *self.told, *(("--listen", f"127.0.0.1:{self.port}") if listen else ()), *more,
         ]  # fmt: skip
 
     def spawn(self, *more: str, listen: bool = True) -> int:

@@ -16,6 +16,7 @@ from interlock_extension.delivery.files import default_folder
 from interlock_extension.given import given_options
 from interlock_extension.told import (
     grace_period,
+    kind_of_proxy,
     only_cluster,
     passed_over,
     pool_name,
@@ -62,7 +63,13 @@ lease, and when one dies the others take its clusters over within 2 seconds."""
     help="Act for proxies elsewhere, and share their service clusters by lease with the other workers of the pool, "
     "which --proxy-id names (by default as the extension).",
 )
-@setting("--extension", default="nginx", help="The kind of proxy: nginx, haproxy, or another that is installed.")
+@setting(
+    "--extension",
+    "wanted",
+    metavar="NAME",
+    show_default="Extension of the table in config.toml, or nginx",
+    help="The kind of proxy: nginx, haproxy, or another that is installed.",
+)
 @setting(
     "--state-dir",
     metavar="DIR",
@@ -134,7 +141,7 @@ def main(
     common: Common,
     clusters: tuple[str, ...],
     pool: bool,
-    extension: str,
+    wanted: str | None,
     state_dir: Path | None,
     http_port: int | None,
     listen: tuple[str, ...],
@@ -153,6 +160,8 @@ def main(
     """Run a proxy of one service cluster: follow its plan, bring each change into effect without losing a request."""
     bus_url = common.needed_bus()
     given = {**given_options(options), **_access_log(access_log)}
+    cluster = "" if pool else only_cluster(clusters)
+    extension = wanted or kind_of_proxy(common.document, clusters, pool=pool)
 
     def options_for(cluster: str) -> app.Options:
         table = common.document.extension(cluster)
@@ -193,7 +202,6 @@ def main(
                 )
             )
         )
-    cluster = only_cluster(clusters)
     warning = passed_over(common.document, cluster)
     if warning:
         logging.get_logger().warning(warning)

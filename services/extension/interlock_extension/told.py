@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from interlock.config.document import Document, Extension
+from interlock.config.document import OPTIONS, USUAL, Document, Extension
 from interlock.config.duration import parse_duration
 from interlock.errors import ConfigError
 from interlock.model.names import CLUSTER_NAMES, is_cluster_name
@@ -27,19 +27,59 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 def told_by(document: Document, cluster: str, extension: str, given: Mapping[str, object]) -> Told:
     """`[Extensions.X.Config]` of the table that counts for this service cluster, under what the command line says.
 
-    Of nginx only the keys that are known, the others have been reported; what another proxy's mean is its business.
+    Of nginx and HAProxy only the keys that are known, the others have been reported; what another proxy's mean is its
+    business. Raises `ConfigError` where the table is for another kind of proxy.
     """
     table = document.extension(cluster)
+    _same_kind(document, table, extension)
     nearer = {name.lower() for name in given}
     entries = {
         entry.key: entry
         for name, entry in (table.config if table else {}).items()
-        if name not in nearer and (entry.effect is not None or extension != "nginx")
+        if name not in nearer and (entry.effect is not None or extension not in OPTIONS)
     }
     return Told(
         options={**{name: entry.value for name, entry in entries.items()}, **given},
         places={name: document.place(entry) for name, entry in entries.items()},
     )
+
+
+def _same_kind(document: Document, table: Extension | None, extension: str) -> None:
+    """Half of another proxy's options mean something else, or nothing: none of them would be better than those."""
+    if table is None or table.kind == extension:
+        return
+    said = table.get("Extension")
+    if said is not None and said.value:
+        raise ConfigError(
+            f"{document.place(said)} = {said.value!r}: this worker is told to run {extension!r}; leave --extension "
+            f"out, or write Extension = {extension!r} and its options"
+        )
+    if table.config:
+        first = min(table.config.values(), key=lambda entry: entry.line or 0)
+        raise ConfigError(
+            f"{document.place(first)}: [Extensions.{table.name}] has options of {USUAL}, and this worker is told to "
+            f"run {extension!r}; write Extension = {extension!r} in that table with its own options, or leave "
+            "--extension out"
+        )
+
+
+def kind_of_proxy(document: Document, clusters: Sequence[str], *, pool: bool) -> str:
+    """The kind of proxy by the tables of the service clusters, where the command line names none.
+
+    `clusters`: as they are given. A pool that is given none goes by the tables that name a kind. Raises `ConfigError`
+    where those differ.
+    """
+    if pool and not clusters:
+        tables = [table for table in document.extensions if table.get("Extension")]
+    else:
+        tables = [table for name in clusters or ("",) if (table := document.extension(name))]
+    kinds = sorted({table.kind for table in tables}) or [USUAL]
+    if len(kinds) > 1:
+        raise ConfigError(
+            f"--pool: of which kind? {document.where} names {' and '.join(kinds)} for its service clusters; give "
+            f"--extension NAME, such as {kinds[0]}"
+        )
+    return kinds[0]
 
 
 def passed_over(document: Document, cluster: str) -> str:
@@ -99,13 +139,15 @@ def pool_name(name: str) -> str:
 def pooled_clusters(document: Document, extension: str, given: Sequence[str]) -> frozenset[str]:
     """The service clusters of a pool: those that are given, else those whose table names this extension.
 
-    Raises `ConfigError` where there are none.
+    Raises `ConfigError` where there are none, and where the table of one is for another kind of proxy.
     """
     named = {
         table.service_cluster
         for table in document.extensions
-        if (entry := table.get("Extension")) is not None and entry.value == extension
+        if table.get("Extension") is not None and table.kind == extension
     }
+    for cluster in given:
+        _same_kind(document, document.extension(cluster), extension)
     if not given and not named:
         raise ConfigError(
             f"--pool: for which service clusters? Give --cluster NAME, or say Extension = {extension!r} in their "

@@ -6,20 +6,30 @@ where the key takes effect later only. Pure: `interlock.runtime.settings` reads 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from typing import Literal, cast
 
 import msgspec
 
+from interlock.config.haproxy import HAPROXY
 from interlock.config.key import Effect, Key, Section
 from interlock.config.kinds import Unfit, mapping, without_password
 from interlock.config.lines import Path, line_numbers
 from interlock.config.nginx import NGINX
-from interlock.config.sections import CORE, EXTENSION, FIRST_VERSION, HAPROXY_ONLY, PROXY
+from interlock.config.sections import CORE, EXTENSION, FIRST_VERSION, PROXY
 from interlock.config.toml import NotToml, tables
 from interlock.errors import ConfigError
 
-SECTIONS = (CORE, EXTENSION, PROXY, NGINX)
+SECTIONS = (CORE, EXTENSION, PROXY, NGINX, HAPROXY)
+
+USUAL = "nginx"
+"""The kind of proxy where a table names none."""
+
+OPTIONS = {USUAL: NGINX, "haproxy": HAPROXY}
+"""The keys of `Config` by the table's `Extension`. What another kind's are is its own business."""
+
+_CALLED = {USUAL: "nginx", "haproxy": "HAProxy"}
 _TABLE = Section(title=EXTENSION.title, about="", keys=(*EXTENSION.keys, *PROXY.keys))
 _FOREIGN = Section(title=NGINX.title, about="", keys=())
 
@@ -63,6 +73,12 @@ class Extension(msgspec.Struct, frozen=True, kw_only=True):
         """The service cluster that it is for."""
         entry = self.entries.get("servicecluster")
         return str(entry.value) if entry else ""
+
+    @property
+    def kind(self) -> str:
+        """The kind of proxy, by which its `Config` is read."""
+        entry = self.entries.get("extension")
+        return str(entry.value) if entry and entry.value else USUAL
 
     def get(self, key: str) -> Entry | None:
         """The entry of a key in any case, None when the table does not have it."""
@@ -179,14 +195,23 @@ class _Examiner:
     def _extension(self, name: str, pieces: _Pieces) -> Extension:
         entries = self._entries(_TABLE, pieces, self._unknown)
         config = _within(pieces, "config") if entries.pop("config", None) else []
-        kind = entries["extension"].value if "extension" in entries else "nginx"
-        # What another extension's options are is its own business: it refuses what it does not know.
-        options = (
-            self._entries(NGINX, config, self._unknown_option)
-            if kind == "nginx"
-            else self._entries(_FOREIGN, config, lambda _section, _path: None)
-        )
-        return Extension(name=name, line=self._lines.get(pieces[0][0]), entries=entries, config=options)
+        table = Extension(name=name, line=self._lines.get(pieces[0][0]), entries=entries)
+        if table.kind in OPTIONS:
+            options = self._entries(OPTIONS[table.kind], config, self._unknown_option)
+        else:
+            # Another extension refuses by itself what it does not know.
+            options = self._entries(_FOREIGN, config, lambda _section, _path: None)
+            self._misspelt(table)
+        return msgspec.structs.replace(table, config=options)
+
+    def _misspelt(self, table: Extension) -> None:
+        """Nobody would look at the options of what is almost a kind that is known."""
+        near = difflib.get_close_matches(table.kind.strip().lower(), OPTIONS, n=1, cutoff=0.8)
+        if near:
+            entry = table.entries["extension"]
+            path = f"{entry.path} = {entry.value!r}"
+            said = f"{path}: its Config is not looked at, for that is no proxy of ours; did you mean {near[0]}?"
+            self._findings.append(Finding(severity="warning", line=entry.line, path=entry.path, message=said))
 
     def _entries(self, section: Section, pieces: _Pieces, unknown: Callable[[Section, Path], None]) -> Entries:
         entries: Entries = {}
@@ -240,7 +265,7 @@ class _Examiner:
         if old is not None:
             self._say("warning", path, f": a key of Interlock 1, ignored; its place is taken by {old}")
             return
-        elsewhere = next((s for s in (CORE, _TABLE, NGINX) if s is not section and s.key(name)), None)
+        elsewhere = next((s for s in (CORE, _TABLE, *OPTIONS.values()) if s is not section and s.key(name)), None)
         near = section.nearest(name)
         if near:
             hint = f"; did you mean {near}?"
@@ -251,10 +276,14 @@ class _Examiner:
         self._say("warning", path, f": unknown key, ignored{hint}")
 
     def _unknown_option(self, section: Section, path: Path) -> None:
-        if path[-1].lower() in {name.lower() for name in HAPROXY_ONLY}:
-            self._say("warning", path, ": a key of Interlock's HAProxy, ignored: this table is read for nginx")
-        else:
+        mine = next(kind for kind, options in OPTIONS.items() if options is section)
+        other = next((kind for kind, options in OPTIONS.items() if options.key(path[-1])), None)
+        if other is None:
             self._unknown(section, path)
+            return
+        remedy = f'write Extension = "{other}" in [{".".join(path[:-2])}] if its proxy is {_CALLED[other]}'
+        said = f": a key of {_CALLED[other]}, ignored: this table is read for {_CALLED[mine]}; {remedy}"
+        self._say("warning", path, said)
 
     def _say(self, severity: Literal["error", "warning"], path: Path, message: str) -> None:
         name = ".".join(path)

@@ -13,7 +13,8 @@ MOST_THREADS = 64
 
 HAPROXY = Section(
     title="[Extensions.<name>.Config] of HAProxy",
-    about="Options of HAProxy. Also on the command line: `interlock-extension --option ServerTimeout=60`.",
+    about="Options of HAProxy, where the table says `Extension = \"haproxy\"`. Also on the command line: "
+    "`interlock-extension --option ServerTimeout=60`.",
     keys=(
         Key(name="MaxConnections", kind=number(16, 1_000_000), default="1024",
             doc="Connections of clients at the same time."),
@@ -35,10 +36,12 @@ HAPROXY = Section(
             doc="HAProxy's threads; `auto`: one for each processor that we may use."),
         Key(name="AccessLogPath", kind=text('"/dev/stdout"'), default='"/dev/stdout"', ours=True,
             doc="`/dev/stdout` or `/dev/stderr`, where requests are logged; `off` for nowhere."),
-        Key(name="GlobalOptions", kind=raw_lines(), default="[]", doc="Raw lines of HAProxy's section global."),
-        Key(name="DefaultOptions", kind=raw_lines(), default="[]", doc="Raw lines of HAProxy's section defaults."),
-        Key(name="PidPath", kind=text('"/var/run/proxy.pid"'), default="(none)", effect="later",
-            doc="A symbolic link to HAProxy's pid file."),
+        Key(name="GlobalOptions", kind=raw_lines('["tune.maxrewrite 2048"]'), default="[]",
+            doc="Raw lines of HAProxy's section global."),
+        Key(name="DefaultOptions", kind=raw_lines('["option tcp-smart-connect"]'), default="[]",
+            doc="Raw lines of HAProxy's section defaults."),
+        Key(name="PidPath", kind=text('"/var/run/proxy.pid"'), default="(none)",
+            doc="A symbolic link to HAProxy's pid file in the state folder while it runs, where it can be made."),
         Key(name="AdminUser", kind=text(), default='""', effect="later", doc="Of the page of statistics."),
         Key(name="AdminPass", kind=text(), default='""', effect="later", secret=True,
             doc="Of the page of statistics."),

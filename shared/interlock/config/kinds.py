@@ -310,17 +310,17 @@ def number_or(word: str, most: int) -> Kind:
     return Kind(name=f"number or `{word}`", read=read, example=f'"{word}"')
 
 
-def raw_lines() -> Kind:
-    """A list of lines of nginx's language, which nginx itself checks."""
+def raw_lines(example: str = '["gzip on;"]') -> Kind:
+    """A list of lines of the proxy's language, which the proxy itself checks."""
 
     def read(value: object) -> tuple[str, ...]:
         if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
-            raise _refuse("list of strings", f'["{value}"]' if isinstance(value, str) else '["gzip on;"]')
+            raise _refuse("list of strings", f'["{value}"]' if isinstance(value, str) else example)
         if any("\x00" in line for line in value):
             raise Unfit("one of them holds NUL", "the list without it")
         return tuple(value)
 
-    return Kind(name="list of raw lines", read=read, example='["gzip on;"]')
+    return Kind(name="list of raw lines", read=read, example=example)
 
 
 def log_format() -> Kind:

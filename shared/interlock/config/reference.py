@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from interlock.config.document import SECTIONS
+from interlock.config.haproxy import HAPROXY
 from interlock.config.key import Effect, Key, Section
-from interlock.config.sections import FIRST_VERSION, HAPROXY_ONLY
+from interlock.config.nginx import NGINX
+from interlock.config.sections import FIRST_VERSION
 
 EFFECTS: dict[Effect, str] = {"now": "now", "later": "in a later version", "none": "no known effect"}
 """When a key takes effect, for people."""
@@ -27,9 +29,12 @@ not count. An option of the command line comes before its variable, that before 
 - An unknown key is reported with the nearest known one, and is otherwise ignored.
 - A bad value ends the process at once with status 2, also one of a key that takes effect in a later version only. The
   message names file, line, key, value and what to write.
-- Raw lines of nginx are tried by nginx before anything starts. One that it refuses ends the worker with its place and
-  what nginx said; the proxy that already runs serves on. A directive of ours gives way to a raw line where that is
-  possible; nginx calls any other one a duplicate. End each directive with its semicolon, as in nginx's own files.
+- `Config` holds the options of the kind of proxy that the table's `Extension` names; a key of another kind is reported
+  as such, and ignored. A worker whose `--extension` is another kind than that of a table with options does not start.
+- Raw lines are tried by the proxy itself before anything starts. One that it refuses ends the worker with its place and
+  what the proxy said; the proxy that already runs serves on.
+- Of nginx, a directive of ours gives way to a raw line where that is possible; nginx calls any other one a duplicate.
+  End each directive with its semicolon, as in nginx's own files. HAProxy's lines have none.
 - *(ours)*: Interlock does not have that key.
 """
 
@@ -40,8 +45,8 @@ def markdown() -> str:
 
 
 def _section(section: Section) -> str:
-    table, _, more = section.title.partition(", ")
-    title = f"## `{table}`{more and f', {more}'}" if table else "## Core"
+    table, end, more = section.title.partition("]")
+    title = f"## `{table}{end}`{more}" if table else "## Core"
     rows = ["| Key | Holds | Default | Takes effect | |", "|---|---|---|---|---|", *map(_row, section.keys)]
     return "\n".join([title, "", section.about, "", *rows, ""])
 
@@ -55,12 +60,13 @@ def _row(key: Key) -> str:
 
 def _rest() -> str:
     old = [f"| `{key}` | {instead} |" for key, instead in FIRST_VERSION.items()]
-    haproxy = ", ".join(f"`{name}`" for name in HAPROXY_ONLY)
     return "\n".join(
         [
             "## Not of this",
             "",
-            f"Of Interlock's HAProxy only, ignored in a table that is read for nginx: {haproxy}.",
+            f"Of HAProxy only, ignored in a table that is read for nginx: {_only(HAPROXY, NGINX)}.",
+            "",
+            f"Of nginx only, ignored in a table that is read for HAProxy: {_only(NGINX, HAPROXY)}.",
             "",
             "Of Interlock 1: `[[Extensions]]` arrays are refused; these keys are ignored, with what takes their place:",
             "",
@@ -70,3 +76,8 @@ def _rest() -> str:
             "",
         ]
     )
+
+
+def _only(one: Section, other: Section) -> str:
+    """The keys that one has and the other has not."""
+    return ", ".join(f"`{key.name}`" for key in one.keys if not other.key(key.name))

@@ -84,8 +84,9 @@ EXTENSION = Section(
             doc="Name of the extension's service."),
         Key(name="ServiceCluster", kind=cluster_name(), default='""',
             doc="The service cluster for which this table counts: that of a worker's `--cluster`."),
-        Key(name="Extension", kind=text('"f5"'), default="(none)", ours=True,
-            doc="The kind of proxy whose pool (`--pool`) acts for this service cluster."),
+        Key(name="Extension", kind=text('"haproxy"'), default='"nginx"', ours=True,
+            doc="The kind of proxy: `nginx`, `haproxy`, or another extension's name. `Config` is read for it, and a "
+            "worker or pool of this service cluster runs it where its `--extension` is left out."),
         Key(name="Template", kind=text(), default="(built in)",
             doc="A Jinja template (docs/templates.md): a path, or the name of a Docker config that is mounted."),
         Key(name="Config", kind=table(), default="{}", doc="Options of the proxy, see below."),
@@ -132,9 +133,6 @@ PROXY = Section(
     ),
 )  # fmt: skip
 
-HAPROXY_ONLY = ("ClientTimeout", "ServerTimeout", "DefaultOptions")
-"""Keys of `Config` that only Interlock's HAProxy has."""
-
 FIRST_VERSION = {
     "ConfigPath": "ProxyConfigPath, which the worker's --state-dir does away with",
     "TemplatePath": "Template",
@@ -145,13 +143,13 @@ FIRST_VERSION = {
     "SSLCertPath": "the label com.docker.lb.ssl_cert",
     "SSLCert": "the label com.docker.lb.ssl_cert",
     "SSLServerVerify": "SSLVerify in [Extensions.<name>.Config]",
-    "SyslogAddr": 'AccessLogPath = "syslog:server=…" in [Extensions.<name>.Config]',
+    "SyslogAddr": 'AccessLogPath = "syslog:server=…" in [Extensions.<name>.Config], of HAProxy a log in GlobalOptions',
     "DHParam": "SSLDefaultDHParam in [Extensions.<name>.Config]",
     "DHParamPath": "SSLDefaultDHParamPath in [Extensions.<name>.Config]",
     "NginxPlusEnabled": "nothing: NGINX Plus is not supported",
     "ProxyConnectTimeout": "ConnectTimeout in [Extensions.<name>.Config]",
-    "ProxySendTimeout": "SendTimeout in [Extensions.<name>.Config]",
-    "ProxyReadTimeout": "ReadTimeout in [Extensions.<name>.Config]",
+    "ProxySendTimeout": "SendTimeout in [Extensions.<name>.Config], of HAProxy ClientTimeout",
+    "ProxyReadTimeout": "ReadTimeout in [Extensions.<name>.Config], of HAProxy ServerTimeout",
     "StatInterval": "MetricsAddr, from which Prometheus reads",
 }
 """Keys of Interlock 1 that nothing since reads, and what to write instead."""

@@ -189,6 +189,16 @@ def test_no_nginx_and_more_connections_than_files(server: Server, tmp_path: Path
     assert "400 at most" in found["open files"]["found"]
 
 
+def test_where_the_table_is_of_another_proxy_nginx_is_not_missed(server: Server, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[Extensions.a]\nExtension = "haproxy"\n[Extensions.a.Config]\nServerTimeout = 5\n')
+    found = doctor(
+        "--role", "proxy", "--bus", server.url, "--state-dir", str(tmp_path), "--nginx", "none", "-c", str(config)
+    )
+    assert "memory" in found
+    assert not {"nginx", "nginx modules", "open files"} & set(found)
+
+
 def test_a_config_that_cannot_be_used_ends_it_as_it_ends_a_service(server: Server, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text('[Extensions.a.Config]\nMaxConnections = "many"\n')

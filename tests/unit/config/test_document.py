@@ -10,6 +10,7 @@ from interlock.errors import ConfigError
 
 TABLE = "[Extensions.x]\n"
 CONFIG = "[Extensions.x.Config]\n"
+HAPROXY = f"{TABLE}Extension = 'haproxy'\n{CONFIG}"
 
 
 def test_keys_in_any_case() -> None:
@@ -97,7 +98,26 @@ def test_the_keys_of_labels_are_the_users() -> None:
         (f"{CONFIG}\nReadTimout = 2", "c.toml:3: Extensions.x.Config.ReadTimout: unknown key, ignored; did you mean R"),
         (f"{TABLE}ReadTimeout = 2", "unknown key, ignored; it belongs into [Extensions.<name>.Config]"),
         (f'{CONFIG}DockerURL = "x"', "unknown key, ignored; it belongs at the top of the file"),
-        (f"{CONFIG}clienttimeout = 2", "a key of Interlock's HAProxy, ignored: this table is read for nginx"),
+        (f"{CONFIG}clienttimeout = 2", "a key of HAProxy, ignored: this table is read for nginx; write Extens"),
+        (f"{CONFIG}ServerTimeout = 2", 'write Extension = "haproxy" in [Extensions.x] if its proxy is HAProxy'),
+        (
+            f"{HAPROXY}ReadTimeout = 2",
+            "c.toml:4: Extensions.x.Config.ReadTimeout: a key of nginx, ignored: this table is re",
+        ),
+        (
+            f"{HAPROXY}httpoptions = 2",
+            'read for HAProxy; write Extension = "nginx" in [Extensions.x] if its proxy is n',
+        ),
+        (
+            f"{HAPROXY}SeverTimeout = 2",
+            "c.toml:4: Extensions.x.Config.SeverTimeout: unknown key, ignored; did you mean Serv",
+        ),
+        (f"{HAPROXY}zzz = 2", "c.toml:4: Extensions.x.Config.zzz: unknown key, ignored"),
+        ("ServerTimeout = 2", "unknown key, ignored; it belongs into [Extensions.<name>.Config] of HAProxy"),
+        (
+            f"{TABLE}Extension = 'HAProxy'",
+            "c.toml:2: Extensions.x.Extension = 'HAProxy': its Config is not looked at, for ",
+        ),
         (f'{TABLE}TemplatePath = "x"', "a key of Interlock 1, ignored; its place is taken by Template"),
         (f"{CONFIG}ProxyReadTimeout = 2", "a key of Interlock 1, ignored; its place is taken by ReadTimeout in"),
     ],
@@ -178,6 +198,11 @@ def test_an_unknown_key_is_reported_with_what_was_meant(text: str, said: str) ->
         (f"{CONFIG}GlobalOptions = 'x;'", 'write GlobalOptions = ["x;"]'),
         (f"{CONFIG}MainLogFormat = \"'$status'\"", "with a semicolon at the end"),
         (f"{CONFIG}MainLogFormat = \"'$status'; gzip on;\"", "it is not one fragment"),
+        (
+            f"{HAPROXY}ServerTimeout = '60s'",
+            "c.toml:4: Extensions.x.Config.ServerTimeout = '60s': a number belongs here",
+        ),
+        (f"{HAPROXY}MaxConnections = 1", "the number is out of bounds; write MaxConnections = a number of 16 to"),
         (f"{CONFIG}SSLDefaultDHParam = '1024'", "write SSLDefaultDHParam = 1024, without quotes"),
     ],
 )
@@ -186,6 +211,16 @@ def test_what_cannot_be_used_is_refused(text: str, said: str) -> None:
         read_document(text, where="c.toml")
     assert said in str(refused.value)
     assert str(refused.value).startswith("c.toml:")
+
+
+def test_the_options_are_those_of_the_kind_of_proxy() -> None:
+    """A key that both have is what it is for that kind; what another extension's mean is its own business."""
+    for kind, effect in (("haproxy", "now"), ("", None), ("nginx", None), ("f5", None)):
+        said = f"Extension = '{kind}'\n" if kind else ""
+        (table,) = examine(f"{TABLE}{said}{CONFIG}ServerTimeout = 7", where="c.toml").extensions
+        assert table.kind == (kind or "nginx")
+        assert table.config["servertimeout"].effect == effect
+    assert examine(f"{TABLE}Extension = 'f5'\n{CONFIG}ServerTimeout = 'x'", where="c.toml").findings == ()
 
 
 def test_every_fault_is_told_at_once() -> None:
@@ -225,7 +260,7 @@ def test_what_another_extension_is_told_is_its_own_business() -> None:
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.title or "core")
 def test_every_example_is_read(section: object) -> None:
     """The remedies that we print are taken."""
-    heads = {"[Extensions.<name>.Config]": CONFIG, "": ""}
+    heads = {"[Extensions.<name>.Config]": CONFIG, "[Extensions.<name>.Config] of HAProxy": HAPROXY, "": ""}
     for key in section.keys:  # type: ignore[attr-defined]  # a Section; the id needs no type
         document = read_document(f"{heads.get(section.title, TABLE)}{key.name} = {key.kind.example}", where="c.toml")  # type: ignore[attr-defined]  # as above
         assert document.warnings == (), key.name

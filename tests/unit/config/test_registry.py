@@ -9,12 +9,13 @@ import pytest
 
 from interlock.config.document import SECTIONS, Entries, read_document
 from interlock.config.fragments import directives, statements
+from interlock.config.haproxy import HAPROXY
 from interlock.config.key import Section
 from interlock.config.kinds import seconds, size
 from interlock.config.nginx import NGINX
-from interlock.config.sections import CORE, EXTENSION, FIRST_VERSION, HAPROXY_ONLY, PROXY
+from interlock.config.sections import CORE, EXTENSION, FIRST_VERSION, PROXY
 
-# Contract 3.1 to 3.4, whole.
+# Contract 3.1 to 3.5, whole.
 DOCUMENTED = {
     CORE.title: "ListenAddr DockerURL TLSCACert TLSCert TLSKey AllowInsecure PollInterval EndpointOverride Extensions "
     "GRPCAddr EnableMetrics Plugins",
@@ -29,6 +30,8 @@ DOCUMENTED = {
     "ClientHeaderBufferSize LargeClientHeaderBuffers ClientBodyTimeout UnderscoresInHeaders UpstreamZoneSize "
     "ServerNamesHashBucketSize GlobalOptions HTTPOptions TCPOptions AccessLogPath ErrorLogPath MainLogFormat "
     "TraceLogFormat",
+    HAPROXY.title: "PidPath MaxConnections ConnectTimeout ClientTimeout ServerTimeout AdminUser AdminPass SSLOpts "
+    "SSLDefaultDHParam SSLVerify SSLCiphers SSLProtocols GlobalOptions DefaultOptions",
 }
 
 
@@ -42,10 +45,11 @@ def test_no_name_has_two_meanings_in_one_table() -> None:
     for names in (
         [key.name for key in CORE.keys],
         [key.name for key in (*EXTENSION.keys, *PROXY.keys)],
-        [*(key.name for key in NGINX.keys), *HAPROXY_ONLY],
+        [key.name for key in NGINX.keys],
+        [key.name for key in HAPROXY.keys],
     ):
         assert len({name.lower() for name in names}) == len(names)
-    known = {key.name.lower() for section in (EXTENSION, PROXY, NGINX) for key in section.keys}
+    known = {key.name.lower() for section in (EXTENSION, PROXY, NGINX, HAPROXY) for key in section.keys}
     assert known.isdisjoint(name.lower() for name in FIRST_VERSION)
 
 

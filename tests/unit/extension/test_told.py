@@ -10,6 +10,7 @@ from interlock.errors import ConfigError
 from interlock_extension.nginx.config import NginxConfig, read_config
 from interlock_extension.told import (
     grace_period,
+    kind_of_proxy,
     only_cluster,
     passed_over,
     pool_name,
@@ -33,6 +34,26 @@ Nonsense = 1
 ReadTimeout = 8
 """
 
+HAPROXY = """
+[Extensions.x]
+Extension = "haproxy"
+[Extensions.x.Config]
+ServerTimeout = 7
+ReadTimeout = 8
+Nonsense = 1
+"""
+
+POOLS = """
+[Extensions.east]
+ServiceCluster = "east"
+Extension = "f5"
+[Extensions.west]
+ServiceCluster = "west"
+extension = "f5"
+[Extensions.other]
+ServiceCluster = "other"
+"""
+
 
 def document() -> Document:
     return read_document(TEXT, where="c.toml")
@@ -53,7 +74,49 @@ def test_the_command_line_comes_first() -> None:
 
 
 def test_options_of_another_proxy_are_its_own_business() -> None:
-    assert told_by(document(), "east", "other", {}).options["Nonsense"] == 1
+    text = '[Extensions.x]\nExtension = "other"\n[Extensions.x.Config]\nNonsense = 1'
+    assert told_by(read_document(text, where="c"), "", "other", {}).options == {"Nonsense": 1}
+
+
+def test_of_haproxys_options_only_those_that_are_known() -> None:
+    file = read_document(HAPROXY, where="c.toml")
+    assert told_by(file, "", "haproxy", {}).options == {"ServerTimeout": 7}
+    assert told_by(file, "", "haproxy", {"servertimeout": 8}).options == {"servertimeout": 8}
+
+
+@pytest.mark.parametrize(
+    ("text", "extension", "said"),
+    [
+        (TEXT, "haproxy", r"c\.toml:11: .*ReadTimeout: \[Extensions\.rest\] has options of nginx, .* run 'haproxy'; w"),
+        (TEXT, "other", "has options of nginx"),
+        (HAPROXY, "nginx", r"c\.toml:3: Extensions\.x\.Extension = 'haproxy': this worker is told to run 'nginx'; l"),
+        (HAPROXY, "f5", "is told to run 'f5'"),
+    ],
+)  # fmt: skip
+def test_a_table_of_another_kind_of_proxy_is_told_and_not_half_used(text: str, extension: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        told_by(read_document(text, where="c.toml"), "", extension, {"ServerTimeout": 5})
+
+
+def test_a_table_without_options_is_for_any_kind() -> None:
+    text = read_document("[Extensions.x]\nTargetPort = 81\n", where="c.toml")
+    assert told_by(text, "", "haproxy", {"ServerTimeout": 5}).options == {"ServerTimeout": 5}
+
+
+def test_the_kind_of_proxy_is_that_of_the_table() -> None:
+    file = read_document(f'{HAPROXY}[Extensions.east]\nServiceCluster = "east"\n', where="c.toml")
+    pools = read_document(POOLS, where="c.toml")
+    assert kind_of_proxy(file, (), pool=False) == "haproxy"
+    assert kind_of_proxy(file, ("east",), pool=False) == kind_of_proxy(file, ("west",), pool=False) == "nginx"
+    assert kind_of_proxy(Document(), (), pool=False) == "nginx"
+    assert kind_of_proxy(pools, (), pool=True) == kind_of_proxy(pools, ("west", "east"), pool=True) == "f5"
+    with pytest.raises(ConfigError, match=r"c\.toml names f5 and nginx .* --extension NAME, such as f5"):
+        kind_of_proxy(pools, ("west", "other"), pool=True)
+
+
+def test_a_pool_is_not_given_the_table_of_another_kind() -> None:
+    with pytest.raises(ConfigError, match=r"c\.toml:4: Extensions\.east\.Extension = 'f5'"):
+        pooled_clusters(read_document(POOLS, where="c.toml"), "f6", ("other", "east"))
 
 
 def test_port_and_grace_period() -> None:
@@ -95,18 +158,6 @@ def test_a_file_whose_tables_are_for_other_clusters_is_told_with_the_nearest() -
     )
     assert passed_over(file, "asia").endswith("[Extensions.b] is for Asia")
     assert passed_over(file, "") == f"{said}(unnamed), so the proxy has its defaults"
-
-
-POOLS = """
-[Extensions.east]
-ServiceCluster = "east"
-Extension = "f5"
-[Extensions.west]
-ServiceCluster = "west"
-extension = "f5"
-[Extensions.other]
-ServiceCluster = "other"
-"""
 
 
 def test_a_pool_serves_what_is_named_or_else_the_tables_of_its_extension() -> None:

@@ -6,9 +6,11 @@ from interlock.errors import ConfigError, ConfigRejected
 from interlock.runtime.parts import find_haproxy
 from interlock_extension.haproxy.config import read_config
 from interlock_extension.haproxy.control import HaproxyControl
+from interlock_extension.haproxy.family import PID_FILE
 from interlock_extension.haproxy.options import check_open_files, try_raw_lines
 from interlock_extension.haproxy.render import Facts, HaproxyRenderer
 from interlock_extension.machine.generations import Bounds
+from interlock_extension.machine.pidlink import announce_pid, withdraw_pid
 from interlock_extension.machine.places import Places
 from interlock_extension.machine.processes import memory_limit
 from interlock_extension.port import Control, Renderer, Settings
@@ -39,7 +41,12 @@ class HaproxyExtension:
             raise ConfigError(f"HAProxy cannot be told so: {error}; correct the option") from error
         try_raw_lines(config, facts, part, settings.folder.resolve() / "check", places)
         bounds = Bounds(memory=memory_limit() // 4)
-        return renderer, HaproxyControl(part, settings.folder, renderer, bounds=bounds)
+        pid_file = settings.folder / PID_FILE
+        control = HaproxyControl(
+            part, settings.folder, renderer, bounds=bounds, at_end=lambda: withdraw_pid(config.pid_path, pid_file)
+        )
+        announce_pid(config.pid_path, pid_file, places, self.name)
+        return renderer, control
 
 
 extension = HaproxyExtension()

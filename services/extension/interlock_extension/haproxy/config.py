@@ -26,6 +26,7 @@ class HaproxyConfig(msgspec.Struct, frozen=True, kw_only=True):
     access_log_path: str = "/dev/stdout"
     global_options: tuple[str, ...] = ()
     default_options: tuple[str, ...] = ()
+    pid_path: str = ""
 
 
 _FIELDS = {name.replace("_", ""): name for name in HaproxyConfig.__struct_fields__}

@@ -1,7 +1,7 @@
-"""`PidPath`: where others look for nginx's pid. Shell.
+"""`PidPath`: where others look for the proxy's pid. Shell.
 
-nginx writes its pid into its own folder, by which the next worker finds it again; the path is a symbolic link to that,
-as long as nginx runs.
+The proxy writes its pid into its own folder, by which the next worker finds it again; the path is a symbolic link to
+that, as long as the proxy runs.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
+
+from interlock.runtime.logging import get_logger
+from interlock_extension.machine.places import Places
 
 
 def link_pid(path: Path, pid_file: Path) -> str | None:
@@ -35,3 +38,22 @@ def unlink_pid(path: Path, pid_file: Path) -> None:
     with contextlib.suppress(OSError):
         if path.is_symlink() and path.readlink() == pid_file:
             path.unlink()
+
+
+def announce_pid(path: str, pid_file: Path, places: Places, proxy: str) -> None:
+    """The link that `PidPath` asks for, if it is set; where it cannot be made, nothing else depends on it.
+
+    `proxy`: its kind, as logs name it.
+    """
+    pid_file = pid_file.parent.resolve() / pid_file.name
+    wrong = link_pid(Path(path), pid_file) if path else None
+    if wrong:
+        get_logger(service="extension", proxy=proxy).warning(
+            f"{places['PidPath']} has no effect: {wrong}; the pid is in {pid_file}"
+        )
+
+
+def withdraw_pid(path: str, pid_file: Path) -> None:
+    """Remove that link again, when the proxy has been ended."""
+    if path:
+        unlink_pid(Path(path), pid_file.parent.resolve() / pid_file.name)

@@ -9,20 +9,14 @@ from interlock.errors import ConfigError, ConfigRejected
 from interlock.runtime.logging import get_logger
 from interlock.runtime.parts import NGINX_WHOLE, find_nginx
 from interlock_extension.machine.generations import Bounds
+from interlock_extension.machine.pidlink import announce_pid, withdraw_pid
 from interlock_extension.machine.places import Places
 from interlock_extension.machine.processes import memory_limit
 from interlock_extension.nginx.config import read_config
 from interlock_extension.nginx.control import NginxControl
+from interlock_extension.nginx.family import PID_FILE
 from interlock_extension.nginx.mounted import find
-from interlock_extension.nginx.options import (
-    announce_pid,
-    check_logs,
-    fit,
-    modules_for,
-    try_raw_lines,
-    try_template,
-    withdraw_pid,
-)
+from interlock_extension.nginx.options import check_logs, fit, modules_for, try_raw_lines, try_template
 from interlock_extension.nginx.render import Facts, NginxRenderer
 from interlock_extension.nginx.user import worker_user
 from interlock_extension.port import Control, Renderer, Settings
@@ -71,13 +65,14 @@ class NginxExtension:
         bounds = Bounds(memory=memory_limit() // 4)
         workers = int(config.worker_processes)
         check_logs(config, settings.folder, places)
+        pid_file = settings.folder / PID_FILE
         control = NginxControl(
             part, settings.folder, renderer, workers=workers, grace=grace, bounds=bounds,
-            at_end=lambda: withdraw_pid(config, settings.folder),
+            at_end=lambda: withdraw_pid(config.pid_path, pid_file),
         )  # fmt: skip
         try_raw_lines(config, facts, control.aside, places)
         try_template(config, facts, control.aside, template)
-        announce_pid(config, settings.folder, places)
+        announce_pid(config.pid_path, pid_file, places, self.name)
         return renderer, control
 
 

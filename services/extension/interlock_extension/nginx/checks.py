@@ -21,9 +21,14 @@ _WITHOUT = re.compile(r"--without-(http_(?:map|geo|proxy|rewrite|upstream_zone|u
 
 def run(ask: Ask) -> Iterable[Finding]:
     """Everything about nginx and what it has here."""
-    yield from _nginx(ask)
+    table = ask.document.extension(ask.cluster)
+    # Where another kind of proxy runs, nobody misses nginx, and the options are not its.
+    ours = table is None or table.kind == "nginx"
+    if ours:
+        yield from _nginx(ask)
     yield _memory(processes.memory_limit())
-    yield _files(ask)
+    if ours:
+        yield _files(ask)
 
 
 def _nginx(ask: Ask) -> Iterator[Finding]:

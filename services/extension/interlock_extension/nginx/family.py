@@ -8,6 +8,7 @@ from pathlib import Path
 from interlock.runtime.process import Identity
 from interlock_extension.machine.processes import everyone, parent, sockets, title
 
+PID_FILE = "nginx.pid"
 WORKER = "nginx: worker process"
 LEAVING = "nginx: worker process is shutting down"
 
@@ -23,7 +24,7 @@ def accepts(pid: int, listeners: set[int]) -> bool:
 def master_of(folder: Path) -> Identity | None:
     """The running nginx that serves from this folder; None when there is none."""
     try:
-        pid = int((folder / "nginx.pid").read_text())
+        pid = int((folder / PID_FILE).read_text())
     except (OSError, ValueError):
         return None
     identity = Identity.of(pid)

@@ -16,7 +16,6 @@ from interlock.errors import ConfigError, ConfigRejected, ProxyUnavailable
 from interlock.runtime.logging import get_logger
 from interlock.runtime.parts import Part
 from interlock_extension.machine import limits
-from interlock_extension.machine.pidlink import link_pid, unlink_pid
 from interlock_extension.machine.places import Places
 from interlock_extension.nginx.aside import Aside
 from interlock_extension.nginx.config import NginxConfig
@@ -142,22 +141,3 @@ def check_logs(config: NginxConfig, folder: Path, places: Places) -> None:
             continue
         why = "it may not be written" if file.exists() else f"there is no folder {file.parent} that may be written"
         raise ConfigError(f"{places[key]} = {path!r}: {why}; write a path such as /dev/stdout")
-
-
-def announce_pid(config: NginxConfig, folder: Path, places: Places) -> None:
-    """The link that `PidPath` asks for; where it cannot be made, nothing else depends on it."""
-    wrong = link_pid(Path(config.pid_path), _pid_file(folder)) if config.pid_path else None
-    if wrong:
-        get_logger(service="extension", proxy="nginx").warning(
-            f"{places['PidPath']} has no effect: {wrong}; nginx's pid is in {folder / 'nginx.pid'}"
-        )
-
-
-def withdraw_pid(config: NginxConfig, folder: Path) -> None:
-    """Remove that link again, when nginx has been ended."""
-    if config.pid_path:
-        unlink_pid(Path(config.pid_path), _pid_file(folder))
-
-
-def _pid_file(folder: Path) -> Path:
-    return folder.resolve() / "nginx.pid"
