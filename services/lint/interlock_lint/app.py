@@ -11,6 +11,7 @@ import msgspec
 
 from interlock.bus.connection import Bus
 from interlock.errors import InterlockError
+from interlock.labels.label import Proxy
 from interlock_lint.bus_state import read_state
 from interlock_lint.checking import check, compare
 from interlock_lint.document import Unread
@@ -26,6 +27,7 @@ def run(
     stack: str = "",
     form: str = "text",
     strict: bool = False,
+    proxies: Sequence[Proxy] = (),
     bus_url: str = "",
     region: str = "default",
     environment: Mapping[str, str] | None = None,
@@ -33,12 +35,12 @@ def run(
     """Check the files as one stack, print the report on stdout; the exit status.
 
     `bus_url`: also compare with what is there; empty for no bus. `environment`: for the variables, this process' own
-    where None.
+    where None. `proxies`: those that the stack is for; empty: any.
     """
     texts, unread = _read(files)
     names = os.environ if environment is None else environment
     variables = {_text(name): _text(value) for name, value in names.items()}
-    checked = check(texts, variables, stack=stack, unread=unread)
+    checked = check(texts, variables, stack=stack, unread=unread, proxies=proxies)
     report = checked.report
     if bus_url:
         try:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from interlock.labels.label import Proxy
 from interlock.model.swarm import Service
 from interlock_lint.compose import read_stack
 from interlock_lint.document import Unread, parse
@@ -23,6 +24,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     stack: Stack
     services: dict[str, Service]
     report: Report
+    proxies: tuple[Proxy, ...] = ()
 
 
 def check(
@@ -31,10 +33,11 @@ def check(
     *,
     stack: str = "",
     unread: Iterable[Unread] = (),
+    proxies: Sequence[Proxy] = (),
 ) -> Checked:
     """Read the files (name and bytes, in order) as one stack of this name, and judge it. Never raises.
 
-    `unread`: files that could not even be opened.
+    `unread`: files that could not even be opened. `proxies`: those that the stack is for; empty where nobody said.
     """
     failed = [*unread]
     read: list[Stack] = []
@@ -48,21 +51,22 @@ def check(
     merged = merge(read)
     services = swarm_services(merged, stack)
     ours = labelled(services)
-    findings = judge(merged, services, problems_of(ours.values()), name=stack, whole=not failed)
+    findings = judge(merged, services, problems_of(ours.values()), name=stack, whole=not failed, proxies=proxies)
     report = Report(
         files=tuple(dict.fromkeys((*(each.file for each in failed), *(file for file, _ in texts)))),
         services=len(ours),
         findings=findings,
         unread=tuple(failed),
     )
-    return Checked(stack=merged, services=services, report=report)
+    return Checked(stack=merged, services=services, report=report, proxies=tuple(proxies))
 
 
 def compare(checked: Checked, state: State, *, bus: str, region: str, stack: str) -> Report:
     """The report with what deploying would do. Findings are then those of the dry run, with all services there."""
     run = dry_run(checked.services, state)
     keys = {service.name: key for key, service in run.services.items()}
-    findings = set(judge(checked.stack, run.services, run.problems, name=stack, whole=not checked.report.unread))
+    whole = not checked.report.unread
+    findings = set(judge(checked.stack, run.services, run.problems, name=stack, whole=whole, proxies=checked.proxies))
     for attachment in run.attachments:
         key = keys[attachment.service]
         problem = attachment_problem(attachment, run.services[key])

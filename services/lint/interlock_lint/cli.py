@@ -7,6 +7,7 @@ import sys
 import click
 
 from interlock.errors import ConfigError
+from interlock.labels.label import EVERY_PROXY, Proxy
 from interlock.runtime.rundir import announced_bus
 from interlock.runtime.settings import Common, ServiceCommand, common_options
 from interlock_lint.app import run
@@ -20,12 +21,13 @@ Examples:
   interlock lint stack.yml
   interlock lint --stack shop stack.yml stack.production.yml     # as docker stack deploy -c … -c … shop
   interlock lint --format github --strict stack.yml              # annotations in a workflow of GitHub's
+  interlock lint --proxy haproxy stack.yml                       # what is different there
   interlock lint --format sarif stack.yml > lint.sarif
   interlock lint --stack shop --against redis://bus:6379 stack.yml
   interlock lint --stack shop --against bus --bus-file /run/secrets/interlock-operator stack.yml
 \b
-Exit status: 0 where there is no error (there may be warnings), 1 where there is one (with --strict: or a warning), 2
-where a file, an option or the bus could not be read; what could be read is reported all the same."""
+Exit status: 0 where there is no error (there may be warnings and notes), 1 where there is one (with --strict: or a
+warning), 2 where a file, an option or the bus could not be read; what could be read is reported all the same."""
 
 
 @click.command(cls=ServiceCommand, epilog=_EXAMPLES)
@@ -38,6 +40,14 @@ where a file, an option or the bus could not be read; what could be read is repo
     type=click.Choice(list(FORMATS)),
     show_default="text",
     help="For people, for programs, for GitHub's workflows, for code scanners.",
+)
+@click.option(
+    "--proxy",
+    "proxies",
+    multiple=True,
+    type=click.Choice(EVERY_PROXY),
+    help="A proxy that the stack is for; may be given again. Says what labels mean there, and warns of those that it "
+    "does not know; without it, differences between any proxies are noted.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option(
@@ -57,6 +67,7 @@ def main(
     form: str | None,
     as_json: bool,
     against: str,
+    proxies: tuple[Proxy, ...],
 ) -> None:
     """Check stack files: every label of Interlock, as the planner reads it. Several files are one stack; - is stdin.
 
@@ -73,6 +84,7 @@ def main(
             stack=stack or "",
             form="json" if as_json else form or "text",
             strict=strict,
+            proxies=proxies,
             bus_url=_bus(common, against, stack or ""),
             region=common.region,
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
-from interlock.model.problem import CODES, Problem, Severity
+from interlock.model.problem import CODES, Problem
 from interlock_lint.document import Place
 
 OF_FILES: dict[str, str] = {
@@ -18,12 +20,21 @@ OF_FILES: dict[str, str] = {
 }
 """Mistakes that only a file can have."""
 
-RULES: dict[str, str] = {**CODES, **OF_FILES}
+OF_PROXIES: dict[str, str] = {
+    "label-differs": "a label that some proxy takes in its own way",
+    "label-unsupported": "a label that some proxy does not know",
+}
+"""What is no mistake, and may still not be what somebody expects."""
+
+Severity = Literal["error", "warning", "note"]
+"""Those of a `Problem`, and notes: they are never counted against a stack."""
+
+RULES: dict[str, str] = {**CODES, **OF_FILES, **OF_PROXIES}
 """Every code of a finding, with what it stands for."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, order=True):
-    """Something that is wrong in a stack file. Severity and words are those of a `Problem`, `service` is a whole name.
+    """Something to say of a stack file. The words are those of a `Problem`, `service` is a whole name.
 
     `line` and `column` count from 1.
     """

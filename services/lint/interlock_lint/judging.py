@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from interlock.labels.label import Proxy
 from interlock.labels.relevance import is_interlock_service, service_cluster_of
 from interlock.model.problem import Problem
 from interlock.model.swarm import Service
 from interlock_lint.compose import in_quotes
 from interlock_lint.document import Place
 from interlock_lint.finding import Finding, finding, of_problem
+from interlock_lint.proxies import of_proxies
 from interlock_lint.services import full_name
 from interlock_lint.stack import DEFAULT, ComposeService, Stack
 from interlock_planner.plan import scratch
@@ -37,9 +39,18 @@ def problems_of(services: Iterable[Service]) -> dict[str, tuple[Problem, ...]]:
 
 
 def judge(
-    stack: Stack, services: Mapping[str, Service], problems: Problems, *, name: str = "", whole: bool = True
+    stack: Stack,
+    services: Mapping[str, Service],
+    problems: Problems,
+    *,
+    name: str = "",
+    whole: bool = True,
+    proxies: Sequence[Proxy] = (),
 ) -> tuple[Finding, ...]:
-    """All findings, sorted by place. `problems`: the planner's; `name`: the stack's; `whole`: every file was read."""
+    """All findings, sorted by place. `problems`: the planner's; `name`: the stack's; `whole`: every file was read.
+
+    `proxies`: those that the stack is for; empty where nobody said.
+    """
     found = [
         msgspec.structs.replace(each, service=full_name(each.service, name)) if each.service else each
         for each in stack.findings
@@ -54,6 +65,7 @@ def judge(
             for problem in problems.get(service.id, ())
             if problem.key not in compose.unknown
         ]
+    found += of_proxies(stack, services, proxies)
     return tuple(sorted(set(found)))
 
 

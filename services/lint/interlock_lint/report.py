@@ -38,7 +38,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return sum(finding.severity == severity for finding in self.findings)
 
     def exit_status(self, *, strict: bool) -> int:
-        """0: nothing to correct. 1: errors; with `strict`, warnings too. 2: something could not be read."""
+        """0: nothing to correct. 1: errors; with `strict`, warnings too; never for notes. 2: something was not read."""
         if self.unread or self.bus_error:
             return 2
-        return 1 if self.count("error") or (strict and self.findings) else 0
+        return 1 if self.count("error") or (strict and self.count("warning")) else 0

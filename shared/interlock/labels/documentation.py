@@ -61,7 +61,9 @@ def _family(name: str) -> Iterator[str]:
             yield f"**Without effect in this version**: {label.without}. {asked}\n"
         yield f"- Value: {label.syntax}"
         yield f"- Default: {_default(label)}"
-        yield f"- Proxies: {_proxies(label)}\n"
+        yield f"- Proxies: {_proxies(label)}"
+        yield from (f"- Not alike: {proxy} {how}" for proxy, how in label.differs.items())
+        yield ""
         yield f'```yaml\ndeploy:\n  labels:\n    {label.name}: "{label.example}"\n```\n'
 
 
@@ -78,7 +80,9 @@ def _default(label: Label[Any]) -> str:
 
 
 def _proxies(label: Label[Any]) -> str:
-    return ", ".join(label.proxies) if label.field else "later"
+    if not label.field:
+        return "later"
+    return ", ".join(f"{proxy} (not alike)" if proxy in label.differs else proxy for proxy in label.proxies)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,8 @@ class Label(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     `syntax`: how a value is written, for people. `field`: the field of `Routing` that takes the value; empty for a
     label without effect yet, and then `without` says what is missing meanwhile. `essential`: without a usable value
     the service is not routed; any other label's bad value is as if the label were absent. `default_words`: the default
-    for people, where the value itself does not tell.
+    for people, where the value itself does not tell. `differs`: of proxies that take it differently, how, as what such
+    a proxy does; `alike`: the values of which that does not hold.
     """
 
     name: str
@@ -57,6 +58,8 @@ class Label(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     proxies: tuple[Proxy, ...] = EVERY_PROXY
     without: str = ""
     default_words: str = ""
+    differs: Mapping[Proxy, str] = {}
+    alike: tuple[T, ...] = ()
 
     def read(self, labels: Mapping[str, str]) -> Parsed[T]:
         """The label's value among a service's labels, `default` where it is absent or blank."""
@@ -67,6 +70,11 @@ class Label(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         """Whether the service wants anything but the default of it, be it in words that cannot be read."""
         parsed = self.read(labels)
         return bool(parsed.flaws) or parsed.value != self.default
+
+    def depends(self, labels: Mapping[str, str]) -> bool:
+        """Whether the service asks for something that each proxy may have in its own way, or not at all."""
+        value = self.read(labels).value
+        return value is not None and value != self.default and value not in self.alike
 
 
 Labels = Mapping[str, str]

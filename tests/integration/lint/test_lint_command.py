@@ -175,6 +175,30 @@ def test_sarif_has_the_shape_that_its_schema_asks_for(stack: Path) -> None:
     assert invocation["toolExecutionNotifications"][0]["level"] == "error"
 
 
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("text", ": note: shop: com.docker.lb.max_fails='3'\n"),
+        ("json", '"severity": "note"'),
+        ("github", "::notice file="),
+        ("sarif", '"level": "note"'),
+    ],
+)
+def test_what_a_proxy_has_in_its_own_way_is_noted(stack: Path, form: str, said: str) -> None:
+    stack.write_text(stack_text({**GOOD, "max_fails": "3"}))
+    for more in ((), ("--strict",), ("--proxy", "haproxy"), ("--proxy", "nginx", "--proxy", "haproxy")):
+        done = lint("--format", form, *more, stack)
+        assert done.exit_code == 0
+        assert said in done.stdout
+        assert "haproxy counts, in a row, only connections" in done.stdout
+    assert said not in lint("--format", form, "--proxy", "nginx", stack).stdout
+    if form == "text":
+        assert lint(stack).stdout.endswith("0 errors, 0 warnings, 1 note in 1 labelled service of 1 file\n")
+    done = lint("--proxy", "ngingx", stack)
+    assert done.exit_code == 2
+    assert "'nginx', 'haproxy'" in done.stderr
+
+
 # --- against a bus ---
 
 ON = Network(id="n1", name="st_web", vip="10.0.1.2")

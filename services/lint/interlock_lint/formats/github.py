@@ -20,7 +20,12 @@ def _commands(report: Report) -> Iterator[str]:
     for finding in report.findings:
         title = f"interlock lint: {finding.code}"
         yield command(
-            finding.severity, finding.message, file=finding.file, line=finding.line, col=finding.column, title=title
+            "notice" if finding.severity == "note" else finding.severity,
+            finding.message,
+            file=finding.file,
+            line=finding.line,
+            col=finding.column,
+            title=title,
         )
     if report.bus_error:
         yield command("error", report.bus_error, title="interlock lint: bus")

@@ -94,5 +94,7 @@ def _count(report: Report) -> str:
             (len(report.files), "file"),
         )
     ]
+    notes = report.count("note")
+    told = f", {notes} note{'' if notes == 1 else 's'}" if notes else ""
     unread = f", {len(report.unread)} of them unread" if report.unread else ""
-    return f"{counts[0]}, {counts[1]} in {counts[2]} of {counts[3]}{unread}"
+    return f"{counts[0]}, {counts[1]}{told} in {counts[2]} of {counts[3]}{unread}"

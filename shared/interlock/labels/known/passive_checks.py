@@ -41,13 +41,17 @@ MAX_FAILS: Label[int | None] = Label(
     syntax="a number from 0 to 999999; 0 for no such checks",
     doc="After so many failed attempts within `fail_timeout`, a task gets no requests for as long. An attempt fails "
     "when the task does not answer, or with 500, 502, 503 or 504. A task that is the only one is never "
-    "left out. HAProxy counts, in a row, only connections that are not accepted, and asks such a task again by "
-    "a connection; what fails otherwise it asks of another task each time.",
+    "left out.",
     example="3",
     default=None,
     default_words="nginx: 1; HAProxy: no such checks",
     parse=parse_count,
     field="max_fails",
+    differs={
+        "haproxy": "counts, in a row, only connections that are not accepted; what fails otherwise it asks of another "
+        "task each time, and goes on asking"
+    },
+    alike=(0,),
 )
 FAIL_TIMEOUT: Label[int | None] = Label(
     name=f"{PREFIX}fail_timeout",
@@ -58,6 +62,10 @@ FAIL_TIMEOUT: Label[int | None] = Label(
     default_words="10s",
     parse=parse_time,
     field="fail_timeout",
+    differs={
+        "haproxy": "counts failures in a row, whatever time lies between them; it asks a task that had too many by a "
+        "connection each time that this time is over, and sends it requests when one is accepted"
+    },
 )
 
 LABELS = (MAX_FAILS, FAIL_TIMEOUT)
