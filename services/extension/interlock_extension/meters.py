@@ -11,6 +11,19 @@ from interlock_extension.change import Draft
 from interlock_extension.desired import Desired
 from interlock_extension.intake import Intake
 
+PROXYS_OWN = {
+    "connections_active": "Connections of clients that are open, idle ones too",
+    "connections_reading": "Of them those whose request is being read",
+    "connections_writing": "Of them those that are being answered",
+    "connections_waiting": "Of them those that are idle",
+    "connections_limit": "Connections of clients that it takes at most",
+    "connections_accepted_total": "Connections of clients that were accepted",
+    "connections_handled_total": "Of them those that were not dropped for a limit",
+    "sessions_per_second": "Sessions that began in the last second",
+    "requests_total": "Requests of clients",
+}
+"""What a control may report of the proxy's own figures, each then a metric `interlock_extension_proxy_…`."""
+
 _MARGINS = (-10.0, -5.0, -2.0, -1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
 
 
@@ -18,6 +31,7 @@ class Meters:
     """`counters` are totals since the worker's start, and how many endpoints are denied at present."""
 
     def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
         self.counters: dict[str, float] = dict.fromkeys(("hosts_rendered", "files_written", "bytes_written"), 0.0)
         self._rendered = metrics.counter("hosts_rendered_total", "Virtual hosts that were rendered")
         self._files = metrics.counter("files_written_total", "Files of the proxy that were written or removed")
@@ -66,4 +80,9 @@ class Meters:
         self.counters["endpoints_denied"] = float(len(desired.denied))
         self._stale.set(intake.stale_since or 0.0)
         for what, value in gauges.items():
-            self._proxy.labels(what).set(value)
+            if what not in PROXYS_OWN:
+                self._proxy.labels(what).set(value)
+                continue
+            # Made where it is known only: none would be a figure, too.
+            make = self._metrics.total if what.endswith("_total") else self._metrics.gauge
+            make(f"proxy_{what}", PROXYS_OWN[what]).set(value)

@@ -184,7 +184,11 @@ class Control(Protocol):
         """
 
     def tend(self) -> dict[str, float]:
-        """Bound what old generations hold; called about once a second. Gauges and totals to report."""
+        """Bound what old generations hold; called about once a second. Gauges and totals to report.
+
+        Each goes into the outcome and the metric `interlock_extension_proxy{what}`; those that `meters.PROXYS_OWN`
+        lists are metrics of their own, with one meaning for every kind of proxy.
+        """
 
     def stop(self, timeout: float) -> None:
         """End the proxy, if it runs; requests in flight may finish within `timeout` seconds. Nobody listens then."""

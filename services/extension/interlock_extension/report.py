@@ -23,7 +23,7 @@ from interlock_extension.desired import Desired
 from interlock_extension.drains import LATEST, Ledger
 from interlock_extension.herald import Herald
 from interlock_extension.intake import Intake
-from interlock_extension.meters import Meters
+from interlock_extension.meters import PROXYS_OWN, Meters
 from interlock_extension.reach import unreachable
 
 _ROUTES = Path("/proc/net/route")
@@ -118,6 +118,8 @@ class Report:
                 for host, r in self._desired.refused.items()
             )
         )
+        # The proxy's own change with each request, and are for metrics alone.
+        reported = {what: value for what, value in self.gauges.items() if what not in PROXYS_OWN}
         self._meters.state(self._desired, self._intake, self._ledger.endpoints, self.gauges)
         return msgspec.structs.replace(
             before,
@@ -133,7 +135,7 @@ class Report:
             unreachable=self._unreachable,
             drains=self._drains,
             drain_misses=self._misses,
-            counters={**self._meters.counters, **self.gauges, "endpoints_silent": float(len(self._desired.silent))},
+            counters={**self._meters.counters, **reported, "endpoints_silent": float(len(self._desired.silent))},
         )
 
 

@@ -6,18 +6,40 @@ Metrics are kept by the loops, never by the pure core. Asking twice for one name
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
-from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from interlock.errors import ConfigError
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Buckets for durations of a change on its way."""
 
-M = TypeVar("M", bound=MetricWrapperBase)
+M = TypeVar("M", bound=Collector)
+
+
+class Total(Collector):
+    """A counter that somebody else counts, such as a proxy: it is set, and begins anew when they do."""
+
+    def __init__(self, name: str, meaning: str, registry: CollectorRegistry) -> None:
+        self._name, self._meaning = name, meaning
+        self._value = 0.0
+        registry.register(self)
+
+    def set(self, value: float) -> None:
+        """What they count now."""
+        self._value = value
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """For the registry."""
+        yield CounterMetricFamily(self._name, self._meaning, value=self._value)
+
+    def describe(self) -> Iterator[CounterMetricFamily]:
+        """For the registry, which refuses a name that is taken."""
+        return self.collect()
 
 
 class Metrics:
@@ -26,7 +48,7 @@ class Metrics:
     def __init__(self, service: str) -> None:
         self.registry = CollectorRegistry()
         self._service = service
-        self._made: dict[str, MetricWrapperBase] = {}
+        self._made: dict[str, Collector] = {}
         self._lock = threading.Lock()
 
     def counter(self, what: str, meaning: str, labels: Sequence[str] = ()) -> Counter:
@@ -36,6 +58,10 @@ class Metrics:
     def gauge(self, what: str, meaning: str, labels: Sequence[str] = ()) -> Gauge:
         """A value that goes up and down."""
         return self._once(Gauge, what, lambda name: Gauge(name, meaning, labels, registry=self.registry))
+
+    def total(self, what: str, meaning: str) -> Total:
+        """A counter that somebody else counts; `what` ends in `_total`."""
+        return self._once(Total, what, lambda name: Total(name, meaning, self.registry))
 
     def histogram(
         self, what: str, meaning: str, labels: Sequence[str] = (), buckets: Sequence[float] = SECONDS

@@ -18,7 +18,7 @@ from interlock.errors import NotInPlace, ProxyUnavailable
 from interlock.runtime.logging import get_logger
 from interlock.runtime.parts import Part
 from interlock.runtime.process import Identity, Process
-from interlock_extension.haproxy import delta, family
+from interlock_extension.haproxy import delta, family, reply
 from interlock_extension.haproxy.complaints import refusal_aside, refusal_in, rejected
 from interlock_extension.haproxy.delta import Command, Running
 from interlock_extension.haproxy.kept import Kept
@@ -318,6 +318,7 @@ class HaproxyControl:
         running = self._running or Running()
         told = {f"spares_{kind}": float(len(names)) for kind, names in running.free.items()}
         told |= {"leaving_servers": float(len(running.leaving)), "old_workers_ended": float(self._old.ended)}
+        told |= reply.figures(self._runtime.info())
         return {**self._totals, **told, "old_workers": float(number), "old_bytes": float(held)}
 
     def _delete_servers(self) -> None:

@@ -8,7 +8,7 @@ a question whose answer is known.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -28,6 +28,14 @@ _REGISTERED = "New server registered."
 _DELETED = "Server deleted."
 _GONE = "No such server."
 _BUSY = "Server still has connections attached to it"
+
+_FIGURES = {
+    "connections_active": "CurrConns",
+    "connections_limit": "Maxconn",
+    "connections_accepted_total": "CumConns",
+    "sessions_per_second": "SessRate",
+    "requests_total": "CumReq",
+}
 
 
 _OLD = "# old workers"
@@ -119,6 +127,15 @@ def info(text: str) -> dict[str, str]:
     """`show info` by its names."""
     pairs = (line.partition(": ") for line in text.splitlines())
     return {name: value for name, separator, value in pairs if separator}
+
+
+def figures(found: Mapping[str, str]) -> dict[str, float]:
+    """HAProxy's own figures out of `show info`, by the names of `meters.PROXYS_OWN`; those that it tells.
+
+    They are the newest worker's: what is counted begins anew with each reload.
+    """
+    told = {name: found.get(of, "") for name, of in _FIGURES.items()}
+    return {name: float(value) for name, value in told.items() if value.isascii() and value.isdigit()}
 
 
 def _answer(lines: Iterator[str], *, vague: bool) -> str | None:

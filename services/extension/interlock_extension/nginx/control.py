@@ -32,7 +32,7 @@ from interlock_extension.nginx.markers import ANNOUNCED, Markers
 from interlock_extension.nginx.refusal import Refusal
 from interlock_extension.nginx.render import GENERATION, HANDOVER_SOCKET, MAIN, STATUS_SOCKET, WORKPLACE, NginxRenderer
 from interlock_extension.nginx.retired import Retired
-from interlock_extension.nginx.status import ask
+from interlock_extension.nginx.status import ask, figures
 from interlock_extension.port import Change, Kind, Proof, Started
 
 APPLY_TIMEOUT = 60.0
@@ -349,7 +349,8 @@ class NginxControl:
         self._known = processes.children(self._master.pid) if self._master else []
         number, held = self._retired.tend(self._known)
         totals = {**self._totals, "old_workers_ended": float(self._retired.ended)}
-        return {**totals, "old_workers": float(number), "old_bytes": float(held)}
+        old = {"old_workers": float(number), "old_bytes": float(held)}
+        return {**totals, **old, **figures(self._place.folder)}
 
     def stop(self, timeout: float) -> None:
         """See `Control.stop`."""
