@@ -18,7 +18,7 @@ from interlock.bus.follower import Follower
 from interlock.bus.held import HeldPolicies
 from interlock.bus.lease import Lease, holders
 from interlock.bus.members import PoolMembers
-from interlock.bus.outcomes import OutcomeNews, Outcomes
+from interlock.bus.outcomes import OutcomeLog, OutcomeNews, Outcomes
 from interlock.bus.registry import Registry
 from interlock.bus.state import Retention, StateWriter
 from interlock.errors import BusError, BusUnavailable, InterlockError
@@ -170,7 +170,10 @@ def plan(bus: Bus, admin: Bus) -> None:
     # What proxies say, and what is held for it.
     news = OutcomeNews(bus)
     news.poll([EAST])
+    log = OutcomeLog(bus)
+    log.since(EAST)
     Outcomes(admin).publish(EAST, Outcome(proxy="p1", extension="nginx"))
+    assert [o.proxy for o in log.since(EAST)] == ["p1"]
     assert [o.proxy for o in news.poll([EAST]).get(EAST, ())] == ["p1"]
     held = HeldPolicies(bus, EAST)
     held.write({"a.com": Held(), "b.com": Held()}, TOKEN)

@@ -9,7 +9,7 @@ from interlock.bus import held as held_module
 from interlock.bus import keys
 from interlock.bus.connection import Bus
 from interlock.bus.held import HeldPolicies
-from interlock.bus.outcomes import OutcomeNews, Outcomes
+from interlock.bus.outcomes import OutcomeLog, OutcomeNews, Outcomes
 from interlock.bus.state import StateWriter
 from interlock.errors import BusUnavailable, Corrupted, Fenced
 from interlock.model.held import Held
@@ -157,3 +157,32 @@ def test_a_rejection_of_an_older_worker_is_read_and_ours_by_an_older_reader() ->
     assert codec.decode("r", old, HostRejection) == HostRejection(host="a", reason="no", refused="")
     new = codec.encode("r", HostRejection(host="a", reason="no", refused="d"))
     assert codec.decode("r", new, Older) == Older(host="a", reason="no")
+
+
+def test_the_log_brings_each_that_was_said_once_and_in_order(bus: Bus) -> None:
+    outcomes, log = Outcomes(bus), OutcomeLog(bus)
+    outcomes.publish(EAST, says("p1", "before"))
+    assert EAST not in log
+    assert log.since(EAST) == log.since(WEST) == []
+    assert EAST in log
+    said = [says("p1", "a"), says("p2", "b"), says("p1", "c")]
+    for outcome in said:
+        outcomes.publish(EAST, outcome)
+        outcomes.publish(EAST, outcome, news=False)
+    outcomes.publish(WEST, says("p3", "w"))
+    assert log.since(EAST) == said
+    assert log.since(EAST) == []
+    assert log.since(WEST) == [says("p3", "w")]
+    outcomes.publish(EAST, says("p1", "d"))
+    log.forget(EAST)
+    assert log.since(EAST) == []
+
+
+def test_what_of_the_log_cannot_be_read_is_left_out(bus: Bus) -> None:
+    outcomes, log = Outcomes(bus), OutcomeLog(bus)
+    log.since(EAST)
+    bus.command("XADD", f"{keys.outcomes(EAST)}:log", "*", "d", "not of our making")
+    bus.command("XADD", f"{keys.outcomes(EAST)}:log", "*", "other", "field")
+    for number in range(300):
+        outcomes.publish(EAST, says("p1", str(number)))
+    assert [outcome.reason for outcome in log.since(EAST)] == [str(number) for number in range(44, 300)]

@@ -125,3 +125,10 @@ def failed_between(report: LoadReport) -> tuple[float, float] | None:
     """When the first and the last of the requests that failed began; one that began before a kill was in flight."""
     times: Sequence[float] = sorted(failure.began for failure in report.failures)
     return (times[0], times[-1]) if times else None
+
+
+def change_to_effective(pipeline: Pipeline) -> tuple[float, float]:
+    """How many changes were in effect on every proxy, and the seconds of all; needs `with_planner_metrics`."""
+    name = PLANNER + "change_to_effective_seconds"
+    found = {s.name: s.value for f in _planner_metrics(pipeline) if f.name == name for s in f.samples}
+    return found.get(f"{name}_count", 0.0), found.get(f"{name}_sum", 0.0)

@@ -26,6 +26,7 @@ from interlock.wire.fields import delta_fields, plan_fields, read_plan, read_ser
 from interlock.wire.trail import Cause, CauseKind, Trail
 from interlock_planner.counters import Counters
 from interlock_planner.plan import ClusterPlan
+from interlock_planner.spread import Spread
 from interlock_planner.stages.claims import Claim
 from interlock_planner.stages.inherit import inherited
 
@@ -52,6 +53,7 @@ class ClusterPlanner:
         self._whole = True
         self._why: CauseKind = "lease"
         self._delta = PlanDelta()
+        self._spread = Spread()
         self._owed: Trail | None = None
 
     @property
@@ -67,7 +69,13 @@ class ClusterPlanner:
     @property
     def due(self) -> bool:
         """Whether proxies are to be heard although none has news."""
-        return self._plan.holds.due(self._clock())
+        now = self._clock()
+        return self._plan.holds.due(now) or self._spread.due(now)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a change is not in effect on every proxy, as far as it is known."""
+        return self._spread.waits
 
     def begin(self, token: Token) -> None:
         """Start a term: shut former owners out. The caller then has a fresh snapshot of the services read."""
@@ -75,11 +83,13 @@ class ClusterPlanner:
         self._complete, self._whole, self._owed, self._why = False, True, None, "lease"
         # What was published and held meanwhile is another's doing, and on the bus.
         self._past, self._plan.following = None, False
+        self._spread = Spread()
         self._log.info("cluster taken", epoch=token.epoch)
 
     def end(self) -> None:
         """End the term. The services stay in memory: should they be unreadable later, this is what was read last."""
         self._complete, self._owed = False, None
+        self._spread = Spread()
         self._counters.no_longer(self.cluster)
         self._log.info("cluster given up")
 
@@ -120,6 +130,10 @@ class ClusterPlanner:
             cause = Cause(id=secrets.token_urlsafe(6), kind="refusal", what=hosts, at=at)
             self._owe(delta, Trail(causes=(cause,)).hop("received", at))
 
+    def heard(self, said: Sequence[Outcome], live: Sequence[Outcome]) -> None:
+        """Learn which changes are in effect. `said`: by any of its proxies, since the last time."""
+        self._counters.took(self.cluster, self._spread.heard(said, live, self._clock()))
+
     def _owe(self, delta: PlanDelta, trail: Trail) -> None:
         # What an earlier publication still owes is lost as a delta, and only the whole plan makes up for it.
         self._whole = self._whole or self._owed is not None
@@ -150,6 +164,7 @@ class ClusterPlanner:
         self._counters.problems(self.cluster, self._plan.problem_count, self._plan.problem_kinds)
         if version is not None:
             self._counters.published.inc()
+            self._spread.published(version, trail, self._clock())
             self._log.debug("plan published", version=str(version))
 
     def _keep_holds(self, token: Token) -> None:

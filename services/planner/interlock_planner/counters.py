@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from interlock.model.names import Cluster
 from interlock.runtime.metrics import Metrics
+
+_CHANGE = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
 
 
 class Counters:
@@ -26,6 +28,12 @@ class Counters:
         self._kinds = metrics.gauge(
             "problems", "Problems of a cluster's services", ["region", "cluster", "code", "severity"]
         )
+        self._took = metrics.histogram(
+            "change_to_effective_seconds",
+            "From Docker's word of a change until it is in effect on every proxy of the cluster",
+            ["region", "cluster"],
+            _CHANGE,
+        )
         self._shown: dict[Cluster, set[tuple[str, str]]] = {}
 
     def problems(self, cluster: Cluster, services: int, kinds: Mapping[tuple[str, str], int]) -> None:
@@ -37,6 +45,11 @@ class Counters:
             count = kinds.get((code, severity), 0)
             self._kinds.labels(cluster.region, cluster.name, code, severity).set(count)
         shown |= kinds.keys()
+
+    def took(self, cluster: Cluster, seconds: Iterable[float]) -> None:
+        """So long each of these changes took until all proxies of this cluster had it."""
+        for each in seconds:
+            self._took.labels(cluster.region, cluster.name).observe(each)
 
     def no_longer(self, cluster: Cluster) -> None:
         """Another planner says what is wrong in this cluster now."""

@@ -189,7 +189,7 @@ def _untried(outcomes: Iterable[Outcome]) -> set[str]:
 
 
 def _includes(running: Version | None, tried: Version | None) -> bool:
-    return bool(running and tried and running.generation == tried.generation and running.seq >= tried.seq)
+    return tried is not None and tried.within(running)
 
 
 def _rejections(outcomes: Iterable[Outcome]) -> dict[str, dict[str, list[Said]]]:

@@ -16,10 +16,11 @@ from collections.abc import Callable
 from interlock.bus.connection import Bus
 from interlock.bus.follower import Follower, Update
 from interlock.bus.lease import LeaseKeeper
-from interlock.bus.outcomes import OutcomeNews
+from interlock.bus.outcomes import OutcomeLog, OutcomeNews
 from interlock.bus.registry import Registry
 from interlock.errors import BusError, Fenced
 from interlock.model.names import Cluster
+from interlock.model.outcome import Outcome
 from interlock.model.version import Token
 from interlock.runtime.health import State
 from interlock.runtime.logging import get_logger
@@ -63,6 +64,7 @@ class PlannerLoop:
         self._registry = Registry(bus)
         self._follower = Follower(bus)
         self._news = OutcomeNews(bus)
+        self._log_of_outcomes = OutcomeLog(bus)
         self._terms: queue.SimpleQueue[tuple[str, Token | None]] = queue.SimpleQueue()
         self._keeper = LeaseKeeper(bus, name, lambda key, token: self._terms.put((key, token)))
         self._clusters: dict[Cluster, ClusterPlanner] = {}
@@ -184,6 +186,7 @@ class PlannerLoop:
         self._owing.discard(planner.cluster)
         self._follower.drop(planner.services)
         self._news.forget(planner.cluster)
+        self._log_of_outcomes.forget(planner.cluster)
         if planner.cluster in self._owned:
             self._owned.discard(planner.cluster)
             planner.end()
@@ -221,8 +224,19 @@ class PlannerLoop:
         for cluster, outcomes in self._news.poll(judging).items():
             planner = self._clusters[cluster]
             planner.judge(outcomes)
+            planner.heard(self._said(planner), outcomes)
             if planner.owes:
                 self._owing.add(cluster)
+
+    def _said(self, planner: ClusterPlanner) -> list[Outcome]:
+        """What its proxies said meanwhile, where a change waits for that."""
+        if not planner.waits and planner.cluster in self._log_of_outcomes:
+            return []
+        try:
+            return self._log_of_outcomes.since(planner.cluster)
+        except BusError:
+            # Only a figure is less exact then.
+            return []
 
     def _publish(self) -> BusError | None:
         failed: BusError | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 
 from interlock.bus import keys
 from interlock.bus.connection import Bus
@@ -18,6 +19,9 @@ HEARTBEAT_TTL = 5.0
 
 _FORGET_AFTER = 600.0
 _RETENTION = Retention(most_bytes=8 * 1024 * 1024)
+
+_MOST_HEARD = 256
+"""Entries of one cluster's log that are read at a time: the newest."""
 
 _keep = load("outcome", roomy=True)
 
@@ -107,3 +111,40 @@ class OutcomeNews:
     def forget(self, cluster: Cluster) -> None:
         """Its next poll begins anew."""
         self._newest.pop(cluster, None)
+
+
+class OutcomeLog:
+    """Every outcome that was news, and not only what each proxy says at present. For one thread."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._last: dict[Cluster, bytes] = {}
+
+    def __contains__(self, cluster: Cluster) -> bool:
+        """Whether its log has been looked at."""
+        return cluster in self._last
+
+    def since(self, cluster: Cluster) -> list[Outcome]:
+        """What was said since the last look, in that order; at the first look nothing, after many entries the newest.
+
+        Raises `BusError`. What cannot be read is left out.
+        """
+        last = self._last.get(cluster)
+        start, count = ("-", 1) if last is None else (b"(" + last, _MOST_HEARD)
+        entries = self._bus.command("XREVRANGE", f"{keys.outcomes(cluster)}:log", "+", start, "COUNT", count)
+        if last is None:
+            self._last[cluster] = entries[0][0] if entries else b"0-0"
+            return []
+        if entries:
+            self._last[cluster] = entries[0][0]
+        return list(_readable(fields for _, fields in reversed(entries)))
+
+    def forget(self, cluster: Cluster) -> None:
+        """Its next look is a first one."""
+        self._last.pop(cluster, None)
+
+
+def _readable(entries: Iterable[Mapping[bytes, bytes]]) -> Iterator[Outcome]:
+    for fields in entries:
+        with contextlib.suppress(WireError):
+            yield codec.decode("outcome", fields.get(b"d", b""), Outcome, where="a log of outcomes")

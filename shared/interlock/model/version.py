@@ -25,6 +25,10 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
         """The very same write, not merely the same number."""
         return other is not None and self.nonce == other.nonce and self.generation == other.generation
 
+    def within(self, other: Version | None) -> bool:
+        """Whether the other is this one or a later one; False where they cannot be ordered."""
+        return other is not None and self.generation == other.generation and self.seq <= other.seq
+
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
     """A fencing token. A partition refuses every write with a smaller epoch than it has seen."""
