@@ -258,7 +258,7 @@ def test_killed_hard_it_comes_back_as_it_was(lab: Lab, backend: Make) -> None:
     lab.update(view(HOST, two.port), view("b.example", one.port))
     os.kill(lab.control.pid, signal.SIGKILL)
     until(lambda: not lab.control.alive(), "it is dead")
-    assert lab.control.probe() is None
+    until(lambda: lab.control.probe() is None, "its workers end with it")
     assert lab.control.start(lab.files) == "started"
     assert (texts(lab), texts(lab, "b.example")) == ({"two"}, {"one"})
     lab.update(view(HOST, one.port))
@@ -280,19 +280,43 @@ def test_a_restarted_worker_adopts_it_and_changes_it_in_place(lab: Lab, backend:
     assert lab.control.tend()["reloads"] == 0
 
 
-def test_what_a_dying_worker_left_unproven_is_not_taken_for_what_runs(lab: Lab, backend: Make) -> None:
-    one = backend("one")
+@pytest.mark.parametrize("way", ["update", "reload"])
+def test_what_a_dying_worker_left_unproven_is_not_taken_for_what_runs(
+    lab: Lab, backend: Make, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It dies at each of its writes in turn; its successor is told of the change again, and brings it into effect."""
+    one, two = backend("one"), backend("two")
     lab.start(view(HOST, one.port))
-    lab.control.leave()
-    change = lab.change(view("b.example", one.port))
-    lab.control._place.write(change.files)
-    lab.control._kept.write("another", lab.control._running)
-    lab.open()
-    assert lab.control.start(lab.files) == "adopted"
-    assert not any(lab.control.installed().values())
-    with pytest.raises(NotInPlace, match="unknown") as caught:
-        lab.update(view("b.example", one.port))
-    assert caught.value.what == "adopted"
+    replace, died = Path.replace, [0]
+    for step in range(12):
+        to = (two, one)[step % 2]
+        left = [step]
+
+        def die(path: Path, target: Path, left: list[int] = left) -> Path:
+            if left[0] == 0:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            return replace(path, target)
+
+        monkeypatch.setattr(Path, "replace", die)
+        change = lab.change(view(HOST, to.port))
+        try:
+            (lab.control.apply_delta if way == "update" else lab.control.apply_snapshot)(
+                change if way == "update" else change.files,
+                "next",  # type: ignore[arg-type]  # as each wants it
+            )
+        except KeyboardInterrupt:
+            died[0] += 1
+        monkeypatch.setattr(Path, "replace", replace)
+        lab.control.leave()
+        lab.open()
+        assert lab.control.start(lab.files) == "adopted"
+        runs = texts(lab)
+        if lab.control.installed() == {**lab.files, **{n: d for n, d in change.files.items() if d}}:
+            assert runs == {to.name}
+        lab.reload(view(HOST, to.port))
+        assert texts(lab) == {to.name}
+    assert died[0] >= 2
 
 
 def test_a_reload_by_hand_is_found_out_and_gives_what_ran(lab: Lab, backend: Make) -> None:

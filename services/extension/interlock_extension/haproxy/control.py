@@ -140,7 +140,8 @@ class HaproxyControl:
             name="haproxy", cwd=self._folder, stdout=1, stderr=2, die_with_parent=False,
         )  # fmt: skip
         deadline = time.monotonic() + APPLY_TIMEOUT
-        while not self._answers(generation):
+        # A signal that comes before the master listens at its socket is lost.
+        while not (self._answers(generation) and self._runtime.workers()):
             if not process.alive():
                 self._explain()
                 raise ProxyUnavailable(
@@ -199,8 +200,9 @@ class HaproxyControl:
         commands, running = self._plan(change, self._running)
         generation = secrets.token_hex(4)
         self._coming = (*self._coming, generation)
-        self._place.write(change.files)
+        # First, so that nobody takes what lies there for what runs, should this worker die in between.
         self._kept.write(generation, running)
+        self._place.write(change.files)
         # Whoever reloads HAProxy by hand before the maps are written gets another generation than this one.
         self._unwritten = time.monotonic()
         self._running = None
@@ -234,6 +236,7 @@ class HaproxyControl:
         """See `Control.apply_snapshot`. The culprit of a `ConfigRejected` is a file name."""
         began = self._clock()
         master = self._must_run()
+        self._kept.forget()
         self._place.write(files)
         generation, running = self._compose(note)
         refusal = refusal_in(self._part, self._folder)
@@ -242,6 +245,8 @@ class HaproxyControl:
             self._coming = self._coming[:-1]
             self._place.restore()
             self._write_made()
+            if self._running is not None:
+                self._kept.write(self._generation, self._running)
             raise error
         self._running = None
         answers_at = self._reload(master, generation)
