@@ -50,7 +50,9 @@ Exit status: 0 where there is no error (there may be warnings), 1 where there is
 @setting("--tls-ca", key="TLSCACert", metavar="FILE", help="CA certificate of a TCP endpoint.")
 @setting("--tls-cert", key="TLSCert", metavar="FILE", help="Our client certificate.")
 @setting("--tls-key", key="TLSKey", metavar="FILE", help="Our client key.")
+@setting("--extension", default="nginx", help="The kind of a proxy.")
 @setting("--nginx", key="NginxPath", metavar="PATH", help="The nginx of a proxy.")
+@setting("--haproxy", key="HaproxyPath", metavar="PATH", help="The HAProxy of a proxy.")
 @setting("--state-dir", metavar="DIR", help="The folder of a proxy's worker.")
 def main(
     *,
@@ -62,7 +64,9 @@ def main(
     tls_ca: str | None,
     tls_cert: str | None,
     tls_key: str | None,
+    extension: str,
     nginx: str | None,
+    haproxy: str | None,
     state_dir: str | None,
 ) -> None:
     """Look at the bus, at Docker and at the proxy: what is wrong, what that costs, and what to do.
@@ -77,7 +81,9 @@ def main(
         cluster=cluster,
         docker=docker or "",
         tls=(tls_ca or "", tls_cert or "", tls_key or ""),
+        extension=extension,
         nginx=nginx or "",
+        haproxy=haproxy or "",
         state_dir=state_dir or "",
         document=common.document,
         places=common.places,

@@ -22,19 +22,21 @@ _A_THREAD = 16
 
 def check_open_files(config: HaproxyConfig, places: Places) -> None:
     """HAProxy does not start with fewer file descriptors than it may need. Raises `ConfigError`."""
-    threads = config.worker_processes if isinstance(config.worker_processes, int) else processors()
-    needed = 2 * config.max_connections + _BESIDES + _A_THREAD * threads
+    needed = needed_files(config)
     allowed = open_files(needed)
     if allowed < needed:
+        fitting = max(1, config.max_connections - (needed - allowed + 1) // 2)
         raise ConfigError(
             f"{places['MaxConnections']} = {config.max_connections}: HAProxy needs {needed} open files for it, and "
             f"{allowed} are allowed here; raise the container's ulimit nofile, or write MaxConnections = "
-            f"{_fitting(allowed, threads)}"
+            f"{fitting}"
         )
 
 
-def _fitting(allowed: int, threads: int) -> int:
-    return max(1, (allowed - _BESIDES - _A_THREAD * threads) // 2)
+def needed_files(config: HaproxyConfig) -> int:
+    """How many HAProxy may hold open, a little more than it wants."""
+    threads = config.worker_processes if isinstance(config.worker_processes, int) else processors()
+    return 2 * config.max_connections + _BESIDES + _A_THREAD * threads
 
 
 def try_raw_lines(config: HaproxyConfig, facts: Facts, part: Part, folder: Path, places: Places) -> None:

@@ -21,6 +21,8 @@ _WITHOUT = re.compile(r"--without-(http_(?:map|geo|proxy|rewrite|upstream_zone|u
 
 def run(ask: Ask) -> Iterable[Finding]:
     """Everything about nginx and what it has here."""
+    if ask.extension != "nginx" and ask.role == "proxy":
+        return
     yield from _nginx(ask)
     yield _memory(processes.memory_limit())
     yield _files(ask)
