@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import pwd
+import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -398,3 +401,24 @@ def test_the_pid_file_of_another_process_is_not_adopted(lab: Lab, backend: Make)
     assert lab.start(view(HOST, backend("one").port)) == "started"
     assert isinstance(lab.control, HaproxyControl)
     assert Identity.of(os.getpid())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_workers_are_nobody_and_old_ones_still_hand_over(haproxy_binary: str, backend: Make) -> None:
+    """Only the master is root; a folder below a closed one leaves them no choice."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    folder.chmod(0o755)
+    lab = Lab(folder / "haproxy", haproxy_binary)
+    try:
+        one, two = backend("one"), backend("two")
+        lab.start(view(HOST, one.port))
+        idle = Idle(lab.port)
+        assert idle.request(HOST) == "one GET / 0"
+        owners = {Path(f"/proc/{pid}").stat().st_uid for pid in lab.pids if pid != lab.control.pid}
+        assert owners == {pwd.getpwnam("nobody").pw_uid}
+        lab.reload(view(HOST, two.port))
+        assert idle.request(HOST) == "two GET / 0"
+        idle.close()
+    finally:
+        lab.control.stop(1.0)
+        shutil.rmtree(folder)

@@ -44,11 +44,15 @@ _ENTRY = re.compile(r"^#map (\S+) (\S+) (.*)$", re.MULTILINE)
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What rendering needs to know besides the options. `listen`: `port` or `address:port`."""
+    """What rendering needs to know besides the options.
+
+    `listen`: `port` or `address:port`. `user`: user and group of HAProxy's workers, None where it stays who starts it.
+    """
 
     listen: tuple[str, ...]
     proxy_id: str
     server_info: str
+    user: tuple[str, str] | None = None
 
 
 class Composed(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +136,7 @@ class HaproxyRenderer:
             state=Token(delta.STATE),
             version=Token(delta.VERSION),
             nobody=Token(routes.NOBODY),
+            user=[escape.identifier(name) for name in self._facts.user or ()],
             threads=config.worker_processes if isinstance(config.worker_processes, int) else 0,
             log=escape.identifier(log) if log else Token(""),
             # An operator's own lines are HAProxy's language already.

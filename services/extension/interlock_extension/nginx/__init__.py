@@ -11,6 +11,7 @@ from interlock.runtime.parts import NGINX_WHOLE, find_nginx
 from interlock_extension.machine.generations import Bounds
 from interlock_extension.machine.places import Places
 from interlock_extension.machine.processes import memory_limit
+from interlock_extension.machine.user import worker_user
 from interlock_extension.nginx.config import read_config
 from interlock_extension.nginx.control import NginxControl
 from interlock_extension.nginx.mounted import find
@@ -24,7 +25,6 @@ from interlock_extension.nginx.options import (
     withdraw_pid,
 )
 from interlock_extension.nginx.render import Facts, NginxRenderer
-from interlock_extension.nginx.user import worker_user
 from interlock_extension.port import Control, Renderer, Settings
 
 LOST = "a request that a client sends on an idle kept-alive connection in the moment of a reload meets a reset"
