@@ -368,13 +368,13 @@ def test_requests_in_flight_finish_when_it_is_stopped(lab: Lab, backend: Make) -
 def test_a_taken_port_is_said_and_nothing_stays(lab: Lab, backend: Make) -> None:
     lab.port = backend("other").port
     lab.open()
-    with pytest.raises(ProxyUnavailable, match="another program may listen"):
+    with pytest.raises(ProxyUnavailable, match="Address already in use"):
         lab.start(view(HOST, 1))
     assert not lab.pids
 
 
 def test_more_connections_than_files_are_refused_before_the_start(tmp_path: Path, haproxy_binary: str) -> None:
-    with pytest.raises(ConfigError, match=r"MaxConnections = 1000000: HAProxy needs 20000\d\d open files"):
+    with pytest.raises(ConfigError, match=r"MaxConnections = 1000000: HAProxy needs 2000\d\d\d open files"):
         Lab(tmp_path / "haproxy", haproxy_binary, MaxConnections=1_000_000)
 
 
@@ -422,3 +422,84 @@ def test_workers_are_nobody_and_old_ones_still_hand_over(haproxy_binary: str, ba
     finally:
         lab.control.stop(1.0)
         shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("then", ["change", "nothing"])
+def test_a_reload_by_hand_before_the_maps_are_written_is_never_taken_for_what_was_proven(
+    lab: Lab, backend: Make, then: str
+) -> None:
+    """What runs then is older than what was told: nothing builds on it, and nothing of it is deleted."""
+    one, two = backend("one"), backend("two")
+    lab.start(view(HOST, one.port))
+    lab.update(view(HOST, two.port))
+    os.kill(lab.control.pid, signal.SIGUSR2)
+    until(lambda: lab.control.probe() is False, "it is reloaded")
+    if then == "change":
+        with pytest.raises(NotInPlace) as caught:
+            lab.update(view("b.example", one.port))
+        assert caught.value.what == "drift"
+    lab.control.tend()
+    assert texts(lab) == {"one"}
+    assert lab.control.probe() is False
+    lab.reload(view("b.example", one.port))
+    assert (texts(lab), texts(lab, "b.example")) == ({"two"}, {"one"})
+
+
+def test_a_successor_retires_old_workers_that_a_dying_one_left(lab: Lab, backend: Make, monkeypatch) -> None:
+    old, new = backend("old"), backend("new")
+    lab.start(view(HOST, old.port))
+    idle = [Idle(lab.port) for _ in range(4)]
+    assert {link.request(HOST).split()[0] for link in idle} == {"old"}
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(HaproxyControl, "_let_go", die)
+        with pytest.raises(KeyboardInterrupt):
+            lab.reload(view(HOST, new.port))
+    lab.views = {HOST: view(HOST, new.port)}
+    lab.control.leave()
+    lab.open()
+    assert lab.control.start(lab.files) == "adopted"
+    assert {link.request(HOST).split()[0] for link in idle} == {"new"}
+    for link in idle:
+        link.close()
+
+
+def test_with_all_connections_taken_it_still_says_what_it_runs(
+    tmp_path: Path, haproxy_binary: str, backend: Make
+) -> None:
+    lab = Lab(tmp_path / "haproxy", haproxy_binary, MaxConnections=20)
+    try:
+        lab.start(view(HOST, backend("one").port))
+        pid, held = lab.control.pid, [Idle(lab.port) for _ in range(25)]
+        assert lab.control.probe() is True
+        lab.control.leave()
+        lab.open()
+        assert (lab.control.start(lab.files), lab.control.pid) == ("adopted", pid)
+        for link in held:
+            link.close()
+    finally:
+        lab.control.stop(1.0)
+
+
+def test_without_its_pid_file_it_is_found_all_the_same(lab: Lab, backend: Make) -> None:
+    lab.start(view(HOST, backend("one").port))
+    pid = lab.control.pid
+    (lab.folder / family.PID_FILE).unlink()
+    lab.control.leave()
+    lab.open()
+    assert (lab.control.start(lab.files), lab.control.pid) == ("adopted", pid)
+
+
+@pytest.mark.parametrize("damage", [b"\xff\n", b"#map other.map x y\n"])
+def test_a_damaged_file_is_not_built_on(lab: Lab, backend: Make, damage: bytes) -> None:
+    one = backend("one")
+    lab.start(view(HOST, one.port))
+    lab.control.leave()
+    (lab.folder / lab.renderer.file_of(HOST)).write_bytes(damage)
+    lab.open()
+    assert lab.control.start(lab.files) == "adopted"
+    lab.control.apply_snapshot(lab.files, "all of it")
+    assert texts(lab) == {"one"}

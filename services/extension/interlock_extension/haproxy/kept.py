@@ -59,7 +59,11 @@ class Kept:
             return None
         if told.generation != generation:
             return None
-        fresh = compose(files, generation).running
+        try:
+            fresh = compose(files, generation).running
+        except (KeyError, ValueError):
+            # Somebody has edited a file.
+            return None
         used = set(told.taken.values())
         return Running(
             configured=fresh.configured - told.taken.keys(),

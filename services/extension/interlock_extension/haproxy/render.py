@@ -33,6 +33,8 @@ HOSTS = "hosts"
 RUNTIME_SOCKET = "runtime.sock"
 STATUS_SOCKET = "status.sock"
 HANDOVER_SOCKET = "handover.sock"
+OURS = 64
+"""Connections besides those of clients: whoever asks what runs is answered when MaxConnections are used up, too."""
 
 _LABELS = range(2, 10)
 """A wildcard is found below as many labels as these rules take off, and no deeper."""
@@ -137,6 +139,7 @@ class HaproxyRenderer:
             version=Token(delta.VERSION),
             nobody=Token(routes.NOBODY),
             user=[escape.identifier(name) for name in self._facts.user or ()],
+            connections=config.max_connections + OURS,
             threads=config.worker_processes if isinstance(config.worker_processes, int) else 0,
             log=escape.identifier(log) if log else Token(""),
             # An operator's own lines are HAProxy's language already.
