@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -23,10 +25,11 @@ HEADS = {
     HAPROXY.title: "[Extensions.x]\nExtension = 'haproxy'\n[Extensions.x.Config]\n",
 }
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
-WORDS = st.sampled_from(
-    ["75s", "600ms", "0", "0s", "1h", "8k", "0k", "32m", "1G", "4 8k", "2 1k", "1 4", "auto", "7", "host", "ingress",
-     "1.0", "off", "'$status';", "'a' \"b\" escape;", "'$status'", "'", ";", "a;b;", "{", "3s", "1m30s", "999999999h"]
-)  # fmt: skip
+_WORDS = [
+    "75s", "600ms", "0", "0s", "1h", "8k", "0k", "32m", "1G", "4 8k", "2 1k", "1 4", "auto", "7", "host", "ingress",
+    "1.0", "off", "'$status';", "'a' \"b\" escape;", "'$status'", "'", ";", "a;b;", "{", "3s", "1m30s", "999999999h"
+]  # fmt: skip
+WORDS = st.sampled_from(_WORDS)
 SCALARS = st.one_of(
     st.integers(-5, 2**40), st.sampled_from([1, 32, 64, 443, 600]), st.booleans(), st.floats(), TEXTS, WORDS
 )
@@ -82,7 +85,10 @@ def _readable(key: Key) -> st.SearchStrategy[object]:
         except Exception:
             return False
 
-    return st.one_of(WORDS, st.integers(0, 2**31), st.booleans(), st.sampled_from([1, 40, 700])).filter(fits)
+    # Of what fits by itself, as most of what is drawn does not.
+    numbers = (0, 1, 2, 7, 40, 64, 700, 1023, 1024, 65_535, 2**20, 999_999, 2**31)
+    example = tomllib.loads(f"example = {key.kind.example}")["example"]
+    return st.sampled_from([value for value in (example, *_WORDS, *numbers, True, False) if fits(value)])
 
 
 @settings(max_examples=40, deadline=None)

@@ -155,7 +155,7 @@ def test_the_run_is_what_rendering_gives(first: list[HostView], steps: list[Host
     model, running = Model(files), compose(files, "1 x").running
     for step in steps:
         if step == "delete":
-            for command in delta.deletions(running, 2):
+            for command in delta.deletions(delta.to_delete(running, 2)):
                 model.run(command)
                 running = delta.deleted(running, command)
             continue
@@ -193,11 +193,11 @@ def test_a_server_that_comes_back_before_it_was_deleted_is_there_again() -> None
     served = MADE.served(view)
     gone = delta.change(served, NOTHING, compose(files_for(MADE, view), "1 x").running)
     assert isinstance(gone, Change)
-    *_, leaving = delta.deletions(gone.running, 9)
+    *_, leaving = delta.deletions(gone.running.leaving)
     back = delta.change(NOTHING, served, gone.running)
     assert isinstance(back, Change)
     assert back.commands[0] == SetState(backend=leaving.backend, server=leaving.server, state="ready")
-    assert delta.deletions(back.running, 9) == ()
+    assert delta.deletions(back.running.leaving) == ()
 
 
 def test_without_a_spare_it_is_not_done_in_place() -> None:
@@ -226,3 +226,13 @@ def _plain(host: str) -> HostView:
         host=VirtualHost(host=host, routes=(route,)),
         upstreams=(Upstream(name=route.upstream, endpoints=(_endpoint(1),)),),
     )
+
+
+def test_servers_that_cannot_be_deleted_keep_no_other_from_it() -> None:
+    leaving = frozenset(("b", f"s{n}") for n in range(5))
+    running, tried, last = Running(leaving=leaving), [], ("", "")
+    for _ in range(3):
+        some = delta.to_delete(running, 2, last)
+        last = some[-1]
+        tried += some
+    assert set(tried) == leaving

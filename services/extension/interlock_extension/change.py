@@ -47,9 +47,10 @@ class Drafting:
         self._distrusted = False
         self._content: dict[str, bytes] = {}
         self._host_of: dict[str, str] = {}
-        self._longest = 0
+        self._longest = self._most = 0
         self._stale: set[str] = set()
         self._doubted: set[str] = set()
+        self._unsure: set[str] = set()
         self._refusals = Refusals()
         self._overdue: set[str] = set()
         self._lost: dict[str, HostView] = {}
@@ -89,7 +90,10 @@ class Drafting:
         self._lost.clear()
         known = self._shared({}).keys()
         self._stale = {file for file in content if file not in self._host_of and file not in known}
-        return {host for file, host in self._host_of.items() if before.get(file) != content.get(file)}
+        found = {host for file, host in self._host_of.items() if before.get(file) != content.get(file)}
+        # What the proxy runs of these is not what we count as served: no change can start from that.
+        self._unsure = {self._renderer.file_of(host) for host in found}
+        return found
 
     def drop(self, file: str | None) -> tuple[str, HostView | None] | None:
         """Take a file out of the next start; its host and what was served, None where no host's file is at fault."""
@@ -127,7 +131,7 @@ class Drafting:
             found = Rollout(action="unchanged")
         elif found.action == "unchanged":
             found = Rollout(action="reload", reason="files differ from what was last proven", because="drift")
-        elif found.action == "update" and self._doubted:
+        elif found.action == "update" and (self._doubted or self._stale or not self._unsure.isdisjoint(files)):
             found = Rollout(action="reload", reason=found.reason, because="drift")
         return Draft(views=views, changes=changes, files=files, rollout=found, rendered=len(views))
 
@@ -177,6 +181,8 @@ class Drafting:
         count = len(self._desired.served) + sum(
             (now is not None) - (then is not None) for then, now in changes.values()
         )
+        # Grows only: where a proxy keeps something ready by their number, one host must not make it reload to and fro.
+        self._most = count = max(count, self._most)
         default = DEFAULT_HOST in self._desired.served
         if DEFAULT_HOST in changes:
             default = changes[DEFAULT_HOST][1] is not None
@@ -203,6 +209,7 @@ class Drafting:
         """The draft has been proven."""
         self._distrusted = False
         self._doubted -= draft.files.keys()
+        self._unsure -= draft.files.keys()
         for file, data in draft.files.items():
             if data is None:
                 self._content.pop(file, None)

@@ -183,7 +183,7 @@ def _everywhere(outcomes: Sequence[Outcome]) -> Version | None:
 
 
 def _untried(outcomes: Iterable[Outcome]) -> set[str]:
-    """Hosts that no live proxy has served with endpoints yet: nginx was not given what their policy says."""
+    """Hosts that no live proxy has served with endpoints yet: proxies were not given what their policy says."""
     each = [set(outcome.untried) for outcome in outcomes]
     return set.intersection(*each) if each else set()
 

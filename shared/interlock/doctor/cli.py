@@ -8,6 +8,7 @@ from typing import cast
 import click
 import msgspec
 
+from interlock.config.document import USUAL
 from interlock.doctor import bus, plans
 from interlock.doctor.port import Ask, Role, examine, installed
 from interlock.doctor.report import report
@@ -50,7 +51,14 @@ Exit status: 0 where there is no error (there may be warnings), 1 where there is
 @setting("--tls-ca", key="TLSCACert", metavar="FILE", help="CA certificate of a TCP endpoint.")
 @setting("--tls-cert", key="TLSCert", metavar="FILE", help="Our client certificate.")
 @setting("--tls-key", key="TLSKey", metavar="FILE", help="Our client key.")
+@setting(
+    "--extension",
+    metavar="NAME",
+    show_default="Extension of the table in config.toml, or nginx",
+    help="The kind of a proxy.",
+)
 @setting("--nginx", key="NginxPath", metavar="PATH", help="The nginx of a proxy.")
+@setting("--haproxy", key="HaproxyPath", metavar="PATH", help="The HAProxy of a proxy.")
 @setting("--state-dir", metavar="DIR", help="The folder of a proxy's worker.")
 def main(
     *,
@@ -62,7 +70,9 @@ def main(
     tls_ca: str | None,
     tls_cert: str | None,
     tls_key: str | None,
+    extension: str | None,
     nginx: str | None,
+    haproxy: str | None,
     state_dir: str | None,
 ) -> None:
     """Look at the bus, at Docker and at the proxy: what is wrong, what that costs, and what to do.
@@ -77,7 +87,9 @@ def main(
         cluster=cluster,
         docker=docker or "",
         tls=(tls_ca or "", tls_cert or "", tls_key or ""),
+        extension=extension or (table.kind if (table := common.document.extension(cluster)) else USUAL),
         nginx=nginx or "",
+        haproxy=haproxy or "",
         state_dir=state_dir or "",
         document=common.document,
         places=common.places,

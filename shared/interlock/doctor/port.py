@@ -39,7 +39,9 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str = ""
     docker: str = ""
     tls: tuple[str, str, str] = ("", "", "")
+    extension: str = "nginx"
     nginx: str = ""
+    haproxy: str = ""
     state_dir: str = ""
     document: Document = Document()
     places: Mapping[str, str] = {}

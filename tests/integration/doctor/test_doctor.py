@@ -195,8 +195,8 @@ def test_where_the_table_is_of_another_proxy_nginx_is_not_missed(server: Server,
     found = doctor(
         "--role", "proxy", "--bus", server.url, "--state-dir", str(tmp_path), "--nginx", "none", "-c", str(config)
     )
-    assert "memory" in found
-    assert not {"nginx", "nginx modules", "open files"} & set(found)
+    assert {"haproxy", "memory", "open files"} <= set(found)
+    assert not {"nginx", "nginx modules"} & set(found)
 
 
 def test_a_config_that_cannot_be_used_ends_it_as_it_ends_a_service(server: Server, tmp_path: Path) -> None:

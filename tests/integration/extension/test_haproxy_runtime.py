@@ -48,11 +48,11 @@ def test_endpoints_come_and_go(lab: HaproxyLab, backend: Make) -> None:
     # It comes back before it was deleted.
     lab.serve(HOST, policy(one.port))
     assert names(lab) == {"one"}
-    leaving = delta.deletions(lab.running, 99)
+    leaving = delta.deletions(lab.running.leaving)
     assert {command.server.split("_")[1] for command in leaving} == {f"t{two.port}", f"t{three.port}"}
 
     def deleted() -> bool:
-        for command in delta.deletions(lab.running, 99):
+        for command in delta.deletions(lab.running.leaving):
             if lab.verdicts(command)[0].what == "done":
                 lab.running = delta.deleted(lab.running, command)
         return not lab.running.leaving

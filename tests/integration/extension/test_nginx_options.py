@@ -543,6 +543,7 @@ def test_tcp_options_need_the_stream_module(tmp_path: Path) -> None:
         ("HTTPOptions", ["absolute_redirect on;"], r"item 1 .* directive is duplicate; Interlock sets that itself"),
         ("HTTPOptions", ["add_header x $nothing;"], r"item 1 .*unknown \"nothing\" variable; correct the line"),
         ("GlobalOptions", ["env A;", "daemon on;"], r"GlobalOptions, item 2 = 'daemon on;': .* is duplicate"),
+        ("GlobalOptions", ["env A;", "master_process  off ;"], r"GlobalOptions, item 2 = .* could not be reloaded"),
         ("GlobalOptions", ["gzip on;"], r"GlobalOptions, item 1 .* is not allowed here"),
         ("TCPOptions", ["gzip on;"], r"TCPOptions, item 1 .* is not allowed here"),
         (

@@ -18,6 +18,7 @@ from interlock.model.problem import Problem
 from interlock.model.region import WatcherStatus
 from interlock.runtime.parts import Part
 from interlock_extension import checks
+from interlock_extension.haproxy import checks as haproxy_checks
 from interlock_extension.nginx import checks as nginx_checks
 
 INFO = {
@@ -196,6 +197,24 @@ def test_names_and_open_files(tmp_path: Path) -> None:
     assert checks.names(resolv, inside=False).severity == "ok"
     assert nginx_checks.open_files(1024, 1024).severity == "ok"
     assert nginx_checks.open_files(1023, 1024).severity == "warning"
+
+
+def test_memory_and_open_files_of_haproxy() -> None:
+    assert haproxy_checks.memory(192 * 2**20).severity == "ok"
+    assert haproxy_checks.memory(191 * 2**20).severity == "warning"
+    assert haproxy_checks.files(2144, 2144, 1024).severity == "ok"
+    assert haproxy_checks.files(2143, 2144, 1024).severity == "error"
+
+
+@pytest.mark.parametrize("kind", ["nginx", "haproxy"])
+def test_a_proxy_is_asked_about_its_own_kind(kind: str) -> None:
+    found = {
+        finding.subject
+        for check in (nginx_checks.check, haproxy_checks.check)
+        for finding in check.run(Ask(role="proxy", extension=kind))
+    }
+    assert kind in found
+    assert not found & ({"nginx", "haproxy"} - {kind})
 
 
 def test_modules_of_nginx() -> None:

@@ -59,6 +59,37 @@ def test_what_was_not_proven_is_written_again_though_the_plan_goes_back() -> Non
     assert made.drafting.draft(("a", "b")).rollout.action == "unchanged"
 
 
+def adopting(before: Made, runs: Made, **hosts: tuple[int, ...]) -> Made:
+    """A worker that can change its proxy while it runs; it begins with what was last good, and finds what runs."""
+    made = Made()
+    made.drafting = Drafting(made.desired, made.renderer, {"endpoints", "routes"})
+    made.plan(**hosts)
+    made.drafting.begin(before.desired.served)
+    made.drafting.installed(runs.drafting.all_files())
+    return made
+
+
+def test_no_change_begins_at_last_good_where_the_proxy_runs_something_else() -> None:
+    made = adopting(Made(a=(1,), b=(9,)), Made(a=(1, 2), b=(9,)), a=(1, 3), b=(8,))
+    assert made.drafting.draft(("b",)).rollout.action == "update"
+    draft = made.drafting.draft(("a",))
+    assert (draft.rollout.action, draft.rollout.because) == ("reload", "drift")
+    made.drafting.accept(draft)
+    made.plan(a=(1,), b=(9,))
+    assert made.drafting.draft(("a",)).rollout.action == "update"
+
+
+def test_what_runs_is_left_as_it_is_where_it_is_what_the_plan_wants() -> None:
+    made = adopting(Made(a=(1,)), Made(a=(1, 2)), a=(1, 2))
+    assert made.drafting.draft(("a",)).rollout.action == "unchanged"
+
+
+def test_files_of_hosts_that_nobody_knows_go_by_a_reload() -> None:
+    made = adopting(Made(a=(1,)), Made(a=(1,), z=(9,)), a=(2,))
+    draft = made.drafting.draft(("a",))
+    assert (draft.rollout.action, draft.files[made.file("z")]) == ("reload", None)
+
+
 def restarted(before: Made, **hosts: tuple[int, ...]) -> Made:
     """A worker that begins with what was last good before, and with a template that is broken for `a`."""
     made = Made()

@@ -208,7 +208,7 @@ def test_a_proxy_that_joins_later_and_refuses_what_others_serve_is_told_and_hold
     assert not delta.hosts
     assert lab.paths() == ["/a"]
     problem = lab.problem(shop())
-    assert (problem.severity, problem.key) == ("warning", "nginx")
+    assert (problem.severity, problem.key) == ("warning", "proxy")
     assert "old refused" in problem.reason
     # It still holds nobody when the service changes, and it is over when the proxy takes it.
     lab.hear(lab.runs("p1"), lab.runs("old"))
@@ -225,7 +225,7 @@ def test_a_new_host_that_is_refused_answers_503_and_stays_its_owners() -> None:
     assert (route.path, route.services) == ("/", ("shop",))
     assert lab.addresses("/") == []
     problem = lab.problem(shop())
-    assert (problem.severity, problem.key) == ("error", "nginx")
+    assert (problem.severity, problem.key) == ("error", "proxy")
     assert "answers 503" in problem.reason
     assert lab.addresses(host="blog.com") == ["10.0.1.9"]
 

@@ -1,7 +1,7 @@
 """Last good: what the proxy serves, on the worker's own disk, one file per virtual host. Shell.
 
 Written after an apply was proven, read at start. Each file is whole or is ignored with a message; none is trusted to be
-what nginx runs, since nginx's files are rendered from these again.
+what the proxy runs, since its files are rendered from these again.
 """
 
 from __future__ import annotations

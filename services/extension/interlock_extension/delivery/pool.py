@@ -4,7 +4,7 @@ Of a volume each takes a folder and begins with the newest last good in it.
 
 So two tasks of a proxy on one node never share a folder, and a task that replaces another finds what that one kept, or
 what its neighbour has kept since. A folder belongs to a container, not to a process: a worker that is started again
-there finds the nginx that its predecessor has left, and until then nobody else may take the folder.
+there finds the proxy that its predecessor has left, and until then nobody else may take the folder.
 """
 
 from __future__ import annotations

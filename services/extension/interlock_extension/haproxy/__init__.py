@@ -13,6 +13,7 @@ from interlock_extension.machine.generations import Bounds
 from interlock_extension.machine.pidlink import announce_pid, withdraw_pid
 from interlock_extension.machine.places import Places
 from interlock_extension.machine.processes import memory_limit
+from interlock_extension.machine.user import worker_user
 from interlock_extension.port import Control, Renderer, Settings
 
 
@@ -33,7 +34,12 @@ class HaproxyExtension:
             )
         config = read_config(settings.options, settings.places)
         check_open_files(config, places)
-        facts = Facts(listen=settings.listen, proxy_id=settings.proxy_id, server_info=settings.server_info)
+        facts = Facts(
+            listen=settings.listen,
+            proxy_id=settings.proxy_id,
+            server_info=settings.server_info,
+            user=worker_user(settings.folder, ""),
+        )
         renderer = HaproxyRenderer(config, facts)
         try:
             renderer.shared(0, 0, default=False)

@@ -11,12 +11,14 @@ from interlock.errors import ConfigRejected, ProxyUnavailable
 from interlock.runtime.parts import Part
 from interlock_extension.haproxy.refusal import Refusal, backend_of, read_refusal
 from interlock_extension.haproxy.render import BACKENDS, HOSTS, MAIN, compose, file_at, host_files
+from interlock_extension.haproxy.reply import complaint
 from interlock_extension.haproxy.routes import FOLDER
 
 FILES = ("-f", MAIN, "-f", BACKENDS)
 """What HAProxy reads, from its folder."""
 
 _CHECK_TIMEOUT = 60.0
+_START_TIMEOUT = 2.0
 
 
 def refusal_in(part: Part, folder: Path) -> Refusal | None:
@@ -29,6 +31,21 @@ def refusal_in(part: Part, folder: Path) -> Refusal | None:
     except (OSError, subprocess.SubprocessError) as error:
         raise ProxyUnavailable(f"{part.path} cannot check a configuration: {error}") from error
     return None if said.returncode == 0 else read_refusal(said.stderr + said.stdout)
+
+
+def start_complaint(part: Part, folder: Path) -> str:
+    """Why HAProxy does not start although it takes its files, such as a port that another holds; empty where it does.
+
+    Tried once more, since the one that ended was quiet.
+    """
+    try:
+        done = subprocess.run(
+            [str(part.path), "-db", *FILES], cwd=folder, capture_output=True, text=True, errors="replace",
+            timeout=_START_TIMEOUT, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return complaint(done.stderr)
 
 
 def refusal_aside(part: Part, folder: Path, files: Mapping[str, bytes]) -> Refusal | None:

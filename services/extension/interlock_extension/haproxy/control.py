@@ -19,7 +19,7 @@ from interlock.runtime.logging import get_logger
 from interlock.runtime.parts import Part
 from interlock.runtime.process import Identity, Process
 from interlock_extension.haproxy import delta, family, reply
-from interlock_extension.haproxy.complaints import refusal_aside, refusal_in, rejected
+from interlock_extension.haproxy.complaints import refusal_aside, refusal_in, rejected, start_complaint
 from interlock_extension.haproxy.delta import Command, Running
 from interlock_extension.haproxy.kept import Kept
 from interlock_extension.haproxy.old import OldWorkers
@@ -39,8 +39,13 @@ IN_PLACE: frozenset[Kind] = frozenset({"endpoints", "routes"})
 _STEP = 0.001
 _ANSWER_TIMEOUT = 5.0
 _ENDS = 1.0
+_FINISHES = 3.0
+_RETIRES = 2.0
 _QUIET = 2.0
-"""Seconds without a change until the maps are written as they run."""
+_LONGEST = 10.0
+"""Seconds without a change until the maps are written as they run; seconds that they wait at most."""
+
+_MOST_COMING = 8
 
 _MOST_DELETED = 256
 """Servers to be deleted at a time: each one is asked for."""
@@ -74,7 +79,9 @@ class HaproxyControl:
         self._generation = ""
         self._coming: tuple[str, ...] = ()
         self._running: Running | None = None
-        self._unwritten: float | None = None
+        self._unwritten: tuple[float, float] | None = None
+        self._tried_last = ("", "")
+        self._retired: set[int] = set()
         self._totals = {"reloads": 0.0, "starts": 0.0, "updates": 0.0}
 
     @property
@@ -92,7 +99,9 @@ class HaproxyControl:
 
     def witness(self) -> tuple[str, tuple[str, ...]] | None:
         """See `Control.witness`."""
-        may_run = tuple(filter(None, (self._generation, *self._coming)))
+        # Asked by another thread: what is coming first, which becomes the generation.
+        coming = self._coming
+        may_run = tuple(filter(None, (self._generation, *coming)))
         return (str(self._folder / STATUS_SOCKET), may_run) if self._master else None
 
     # Starting
@@ -108,7 +117,8 @@ class HaproxyControl:
             self._process.wait(_ENDS)
             self._process = None
         for identity in family.everyone_of(self._folder):
-            end(identity, (signal.SIGTERM, _ENDS))
+            # One that does not answer may still be finishing requests.
+            end(identity, (signal.SIGUSR1, _FINISHES), (signal.SIGTERM, _ENDS))
         stale = {name: None for name in self.installed() if name not in files}
         self._place.write({**stale, **files})
         self._launch("start")
@@ -128,6 +138,9 @@ class HaproxyControl:
             self._log.warning("the running HAProxy does not run what is in its folder", folder=str(self._folder))
             self._place.content = dict.fromkeys(self._place.content, b"")
         self._settle(running, generation, kept)
+        # Also those of a worker that died between a reload and its end.
+        with contextlib.suppress(ProxyUnavailable):
+            self._let_go(running)
         return True
 
     def _launch(self, note: str) -> None:
@@ -139,20 +152,19 @@ class HaproxyControl:
             cwd=self._folder, stdout=1, stderr=2, die_with_parent=False,
         )  # fmt: skip
         deadline = time.monotonic() + APPLY_TIMEOUT
-        while not self._answers(generation):
+        # A signal that comes before the master listens at its socket is lost.
+        while not (self._answers(generation) and self._runtime.workers()):
             if not process.alive():
                 self._explain()
-                raise ProxyUnavailable(
-                    "HAProxy ended right after its start although it takes its files; it says why above, in the log: "
-                    "another program may listen at the same address"
-                )
+                why = start_complaint(self._part, self._folder) or "start it by hand in its folder to see why"
+                raise ProxyUnavailable(f"HAProxy takes its files but ended right after its start: {why}")
             if time.monotonic() > deadline:
                 process.stop(_ENDS)
                 raise ProxyUnavailable(f"HAProxy did not answer within {APPLY_TIMEOUT:g} s after its start")
             time.sleep(_STEP)
         identity = process.identity()
         if identity is None:
-            raise ProxyUnavailable("HAProxy ended right after its start; it says why above, in the log")
+            raise ProxyUnavailable("HAProxy ended right after its start")
         self._process = process
         self._place.proven()
         self._settle(identity, generation, running)
@@ -167,7 +179,7 @@ class HaproxyControl:
         """Write what HAProxy is to read besides the files; the generation that it will tell, and what will run."""
         generation = secrets.token_hex(4)
         composed = compose(self._place.content, f"{generation} {note}")
-        self._coming = (*self._coming, generation)
+        self._coming = (*self._coming, generation)[-_MOST_COMING:]
         self._place.write_aside(composed.files)
         return generation, composed.running
 
@@ -196,18 +208,25 @@ class HaproxyControl:
                 "the running HAProxy was found, and what it was told since its start is unknown", what="adopted"
             )
         commands, running = self._plan(change, self._running)
+        batches = list(reply.batches(commands))
+        if self._runtime.generation() != self._generation:
+            raise NotInPlace("HAProxy was reloaded by somebody else", what="drift")
         generation = secrets.token_hex(4)
-        self._coming = (*self._coming, generation)
-        self._place.write(change.files)
+        self._coming = (*self._coming, generation)[-_MOST_COMING:]
+        # First, so that nobody takes what lies there for what runs, should this worker die in between.
         self._kept.write(generation, running)
+        self._place.write(change.files)
         # Whoever reloads HAProxy by hand before the maps are written gets another generation than this one.
-        self._unwritten = time.monotonic()
+        now = time.monotonic()
+        self._unwritten = (self._unwritten[0] if self._unwritten else now, now)
         self._running = None
-        for command, verdict in self._runtime.run([*commands, delta.version(f"{generation} {note}")]):
+        for command, verdict in self._runtime.run(batches):
             if verdict.what != "done":
                 raise ProxyUnavailable(
                     f"HAProxy refused {delta.written(command)!r}: {verdict.said}; a reload will bring it into effect"
                 )
+        if self._runtime.swap_version(f"{generation} {note}") != self._generation:
+            raise ProxyUnavailable("HAProxy was reloaded by somebody else meanwhile; another reload will mend that")
         effective_at = self._clock()
         self._place.proven()
         self._generation, self._coming, self._running = generation, (), running
@@ -233,6 +252,7 @@ class HaproxyControl:
         """See `Control.apply_snapshot`. The culprit of a `ConfigRejected` is a file name."""
         began = self._clock()
         master = self._must_run()
+        self._kept.forget()
         self._place.write(files)
         generation, running = self._compose(note)
         refusal = refusal_in(self._part, self._folder)
@@ -241,6 +261,8 @@ class HaproxyControl:
             self._coming = self._coming[:-1]
             self._place.restore()
             self._write_made()
+            if self._running is not None:
+                self._kept.write(self._generation, self._running)
             raise error
         self._running = None
         answers_at = self._reload(master, generation)
@@ -266,9 +288,8 @@ class HaproxyControl:
         while not self._answers(generation):
             workers = self._runtime.workers()
             if workers and workers.failed:
-                raise ProxyUnavailable(
-                    "HAProxy takes its files but could not be reloaded; it says why above, in the log"
-                )
+                why = self._runtime.startup_log() or "reload it by hand to see why"
+                raise ProxyUnavailable(f"HAProxy takes its files but could not be reloaded: {why}")
             self._still(master, deadline, "HAProxy does not answer with the new configuration")
             at = self._clock()
         return at
@@ -279,16 +300,26 @@ class HaproxyControl:
         # In 2.6 the master does not answer for a moment after a reload.
         while (workers := self._runtime.workers()) is None or workers.serving is None:
             self._still(master, deadline, "HAProxy's master does not tell its workers")
+        self._retired &= set(workers.old)
         for pid in workers.old:
-            # One that ends just now does not listen any more.
-            while not self._runtime.retire(pid) and Identity.of(pid):
-                self._still(master, deadline, f"HAProxy's old worker {pid} cannot be told to hand requests over")
+            if pid not in self._retired:
+                self._retire(pid)
+                self._retired.add(pid)
         self._old.see(workers.old)
         return self._clock()
 
+    def _retire(self, pid: int) -> None:
+        # One that ends just now does not listen any more.
+        if wait(lambda: self._runtime.retire(pid) or Identity.of(pid) is None, _RETIRES):
+            return
+        self._log.error("an old worker cannot be told to hand requests over, and is ended", pid=pid)
+        identity = Identity.of(pid)
+        if identity is not None:
+            end(identity, (signal.SIGTERM, _ENDS))
+
     def _still(self, master: Identity, deadline: float, what: str) -> None:
         if not master.alive():
-            raise ProxyUnavailable("HAProxy ended while it was reloaded; it says why above, in the log")
+            raise ProxyUnavailable("HAProxy ended while it was reloaded")
         if time.monotonic() > deadline:
             raise ProxyUnavailable(f"{what} after {APPLY_TIMEOUT:g} s")
         time.sleep(_STEP)
@@ -310,9 +341,11 @@ class HaproxyControl:
 
     def tend(self) -> dict[str, float]:
         """See `Control.tend`."""
-        with contextlib.suppress(ProxyUnavailable):
-            self._delete_servers()
-            self._write_maps()
+        for step in (self._delete_servers, self._write_maps):
+            try:
+                step()
+            except ProxyUnavailable as error:
+                self._log.warning("put off", error=str(error))
         workers = self._runtime.workers()
         number, held = self._old.tend(workers.old) if workers else (0, 0)
         running = self._running or Running()
@@ -322,10 +355,12 @@ class HaproxyControl:
         return {**self._totals, **told, "old_workers": float(number), "old_bytes": float(held)}
 
     def _delete_servers(self) -> None:
-        if self._running is None or not self._running.leaving:
-            return
         running = self._running
-        for command, verdict in self._runtime.run(delta.deletions(running, _MOST_DELETED)):
+        if running is None or not running.leaving or self._runtime.generation() != self._generation:
+            return
+        servers = delta.to_delete(running, _MOST_DELETED, self._tried_last)
+        self._tried_last = servers[-1]
+        for command, verdict in self._runtime.run(reply.batches(delta.deletions(servers))):
             if verdict.what == "done":
                 running = delta.deleted(running, command)
         if running is not self._running:
@@ -334,7 +369,10 @@ class HaproxyControl:
 
     def _write_maps(self) -> None:
         """Once it is quiet: so that a restart that is not ours gives what runs, too; under a generation of its own."""
-        if self._unwritten is None or time.monotonic() < self._unwritten + _QUIET:
+        if self._unwritten is None:
+            return
+        first, last = self._unwritten
+        if time.monotonic() < min(last + _QUIET, first + _LONGEST):
             return
         self._write_made()
         self._unwritten = None

@@ -6,7 +6,7 @@ left out goes into maintenance, where it gets no new request, and is deleted whe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import msgspec
@@ -17,7 +17,6 @@ from interlock_extension.haproxy.routes import (
     COOKIES,
     FOLDER,
     HOSTS,
-    NOTHING,
     ROUTES,
     SAID,
     WILDCARDS,
@@ -147,11 +146,16 @@ def change(before: Served, after: Served, running: Running) -> Change | NotInPla
     )
 
 
-def deletions(running: Running, most: int) -> tuple[Command, ...]:
-    """What to try from time to time, until HAProxy has done it; of so many servers at most."""
+def to_delete(running: Running, most: int, after: tuple[str, str] = ("", "")) -> list[tuple[str, str]]:
+    """So many of the servers that are leaving, at most: beginning `after` the one that was tried last."""
+    return sorted(running.leaving, key=lambda server: (server <= after, server))[:most]
+
+
+def deletions(servers: Iterable[tuple[str, str]]) -> tuple[Command, ...]:
+    """What to try from time to time, until HAProxy has done it."""
     return tuple(
         command
-        for backend, server in sorted(running.leaving)[:most]
+        for backend, server in servers
         for command in (
             # Going into maintenance closes idle connections: those that have become idle since would keep it for good.
             SetState(backend=backend, server=server, state="drain"),
@@ -272,6 +276,3 @@ def _entries(before: Served, after: Served, running: Running, places: Running) -
         for map_, key in before.entries:
             if map_ in maps and (map_, key) not in after.entries:
                 yield DelMap(map=map_, key=key)
-
-
-__all__ = ["NOTHING", "Change", "Command", "NotInPlace", "Running", "change", "deleted", "deletions", "version"]

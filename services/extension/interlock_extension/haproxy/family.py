@@ -9,7 +9,7 @@ from pathlib import Path
 from interlock.runtime.process import Identity
 from interlock_extension.haproxy.complaints import FILES
 from interlock_extension.haproxy.render import LOGS
-from interlock_extension.machine.processes import everyone
+from interlock_extension.machine.processes import everyone, parent
 
 PID_FILE = "haproxy.pid"
 
@@ -32,11 +32,13 @@ def command(binary: Path, *options: str) -> list[str]:
 
 def master_of(folder: Path) -> Identity | None:
     """The running master of this folder; None when there is none."""
-    try:
+    with contextlib.suppress(OSError, ValueError, IndexError):
         pid = int((folder / PID_FILE).read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return None
-    return Identity.of(pid) if _is_ours(pid, folder) else None
+        if _is_ours(pid, folder):
+            return Identity.of(pid)
+    # The file may have gone: the master is the one that none of the others began.
+    family = {identity.pid: identity for identity in everyone_of(folder)}
+    return next((identity for pid, identity in family.items() if parent(pid) not in family), None)
 
 
 def everyone_of(folder: Path) -> list[Identity]:

@@ -44,6 +44,13 @@ class Kept:
         except OSError as error:
             raise ProxyUnavailable(f"{self._path} cannot be written: {error}") from error
 
+    def forget(self) -> None:
+        """Whoever comes next is to take nothing for what runs. Raises `ProxyUnavailable`."""
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ProxyUnavailable(f"{self._path} cannot be removed: {error}") from error
+
     def read(self, generation: str, files: Mapping[str, bytes]) -> Running | None:
         """What runs where HAProxy tells this generation; None where that is not kept. `files`: those installed."""
         try:
@@ -52,7 +59,11 @@ class Kept:
             return None
         if told.generation != generation:
             return None
-        fresh = compose(files, generation).running
+        try:
+            fresh = compose(files, generation).running
+        except (KeyError, ValueError):
+            # Somebody has edited a file.
+            return None
         used = set(told.taken.values())
         return Running(
             configured=fresh.configured - told.taken.keys(),

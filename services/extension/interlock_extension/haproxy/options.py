@@ -11,7 +11,7 @@ from interlock.runtime.logging import get_logger
 from interlock.runtime.parts import Part
 from interlock_extension.haproxy.complaints import refusal_aside
 from interlock_extension.haproxy.config import HaproxyConfig
-from interlock_extension.haproxy.render import Facts, HaproxyRenderer
+from interlock_extension.haproxy.render import OURS, Facts, HaproxyRenderer
 from interlock_extension.machine.limits import open_files, processors
 from interlock_extension.machine.places import Places
 
@@ -22,23 +22,31 @@ _A_THREAD = 16
 
 def check_open_files(config: HaproxyConfig, places: Places) -> None:
     """HAProxy does not start with fewer file descriptors than it may need. Raises `ConfigError`."""
-    threads = config.worker_processes if isinstance(config.worker_processes, int) else processors()
-    needed = 2 * config.max_connections + _BESIDES + _A_THREAD * threads
+    needed = needed_files(config)
     allowed = open_files(needed)
     if allowed < needed:
+        fitting = max(1, config.max_connections - (needed - allowed + 1) // 2)
         raise ConfigError(
             f"{places['MaxConnections']} = {config.max_connections}: HAProxy needs {needed} open files for it, and "
             f"{allowed} are allowed here; raise the container's ulimit nofile, or write MaxConnections = "
-            f"{_fitting(allowed, threads)}"
+            f"{fitting}"
         )
 
 
-def _fitting(allowed: int, threads: int) -> int:
-    return max(1, (allowed - _BESIDES - _A_THREAD * threads) // 2)
+def needed_files(config: HaproxyConfig) -> int:
+    """How many HAProxy may hold open, a little more than it wants."""
+    threads = config.worker_processes if isinstance(config.worker_processes, int) else processors()
+    return 2 * (config.max_connections + OURS) + _BESIDES + _A_THREAD * threads
 
 
 def try_raw_lines(config: HaproxyConfig, facts: Facts, part: Part, folder: Path, places: Places) -> None:
     """Have HAProxy read raw lines aside. Raises `ConfigError` that names the option whose lines it refuses."""
+    for line in config.default_options:
+        if line.split()[:1] == ["default-server"]:
+            raise ConfigError(
+                f"{places['DefaultOptions']}: {line!r} would not reach servers that are added while HAProxy runs; "
+                "leave it out"
+            )
     plain = msgspec.structs.replace(config, global_options=(), default_options=())
     for option, field in (("GlobalOptions", "global_options"), ("DefaultOptions", "default_options")):
         lines = getattr(config, field)

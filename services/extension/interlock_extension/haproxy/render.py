@@ -33,6 +33,8 @@ HOSTS = "hosts"
 RUNTIME_SOCKET = "runtime.sock"
 STATUS_SOCKET = "status.sock"
 HANDOVER_SOCKET = "handover.sock"
+OURS = 64
+"""Connections besides those of clients: whoever asks what runs is answered when MaxConnections are used up, too."""
 
 LOGS = {"/dev/stdout": 3, "/dev/stderr": 4}
 """File descriptors, which are ours: quiet as it is, HAProxy lets go of the usual ones."""
@@ -47,11 +49,15 @@ _ENTRY = re.compile(r"^#map (\S+) (\S+) (.*)$", re.MULTILINE)
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What rendering needs to know besides the options. `listen`: `port` or `address:port`."""
+    """What rendering needs to know besides the options.
+
+    `listen`: `port` or `address:port`. `user`: user and group of HAProxy's workers, None where it stays who starts it.
+    """
 
     listen: tuple[str, ...]
     proxy_id: str
     server_info: str
+    user: tuple[str, str] | None = None
 
 
 class Composed(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +140,8 @@ class HaproxyRenderer:
             state=Token(delta.STATE),
             version=Token(delta.VERSION),
             nobody=Token(routes.NOBODY),
+            user=[escape.identifier(name) for name in self._facts.user or ()],
+            connections=config.max_connections + OURS,
             threads=config.worker_processes if isinstance(config.worker_processes, int) else 0,
             log=Token(f"fd@{LOGS[config.access_log_path]}" if config.access_log_path in LOGS else ""),
             # An operator's own lines are HAProxy's language already.

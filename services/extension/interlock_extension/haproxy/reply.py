@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from interlock.errors import ProxyUnavailable
-from interlock_extension.haproxy.delta import STATE, VERSION, AddServer, Command, DelServer, retired, written
+from interlock_extension.haproxy.delta import STATE, VERSION, AddServer, Command, DelServer, retired, version, written
 from interlock_extension.haproxy.escape import Token
 from interlock_extension.haproxy.routes import FOLDER
 
@@ -40,6 +40,8 @@ _FIGURES = {
 
 _OLD = "# old workers"
 _WORKER = re.compile(r"^(\d+)\s+worker\s", re.MULTILINE)
+_RUNS = re.compile(r'value="(?P<generation>[0-9a-f]+)[ "]')
+_ALERT = re.compile(r"^\[ALERT\]\s+(?:\(\d+\)|\S+) : (?P<said>.*)$", re.MULTILINE)
 _FAILED = re.compile(r"\[failed: [1-9]")
 
 
@@ -118,9 +120,31 @@ def workers(text: str) -> Workers:
     )
 
 
+def ask_version() -> Token:
+    """The line that asks which generation runs."""
+    return Token(f"{_QUESTION}\n")
+
+
+def swap_version(note: str) -> Token:
+    """The line that asks so, and then says what runs from now on; to one and the same process."""
+    return Token(f"{_QUESTION};{written(version(note))}\n")
+
+
+def generation(said: str) -> str:
+    """Of the answer to either; empty where none is told."""
+    found = _RUNS.search(said)
+    return found["generation"] if found else ""
+
+
 def retire(pid: int) -> Token:
     """The line for the master by which an old worker hands over what it is still asked."""
     return Token(f"@!{pid:d} {written(retired())}\n")
+
+
+def complaint(text: str) -> str:
+    """The first alert in what HAProxy said at a start; empty where there is none."""
+    found = _ALERT.search(text)
+    return found["said"] if found else ""
 
 
 def info(text: str) -> dict[str, str]:

@@ -30,15 +30,29 @@ class Runtime:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def run(self, commands: Iterable[Command]) -> Iterator[tuple[Command, Verdict]]:
-        """Each command with its verdict, in their order; no further batch is sent before those have been taken.
+    def run(self, batches: Iterable[tuple[Command, ...]]) -> Iterator[tuple[Command, Verdict]]:
+        """Each command of `reply.batches` with its verdict; no further batch is sent before those have been taken.
 
         Raises `ProxyUnavailable` where HAProxy does not answer, or not as it should.
         """
-        for batch in reply.batches(commands):
+        for batch in batches:
             answers = reply.split(self._say(RUNTIME_SOCKET, reply.batch(batch)), batch)
             for command, answer in zip(batch, answers, strict=True):
                 yield command, reply.verdict(command, answer)
+
+    def generation(self) -> str:
+        """Which generation the process runs that takes commands; empty where it does not say."""
+        try:
+            return reply.generation(self._say(RUNTIME_SOCKET, reply.ask_version()))
+        except ProxyUnavailable:
+            return ""
+
+    def swap_version(self, note: str) -> str:
+        """Say what runs from now on, to the process that took the commands; which generation it ran until then.
+
+        Raises `ProxyUnavailable`.
+        """
+        return reply.generation(self._say(RUNTIME_SOCKET, reply.swap_version(note)))
 
     def retire(self, pid: int) -> bool:
         """Have an old worker hand over what it is still asked; whether it will."""
@@ -58,6 +72,13 @@ class Runtime:
             # Cut off while it begins anew.
             return not isinstance(error.__cause__, ConnectionRefusedError | FileNotFoundError)
         return True
+
+    def startup_log(self) -> str:
+        """What HAProxy complained of when it last read its files; empty before 2.7, which does not tell."""
+        try:
+            return reply.complaint(self._say(MASTER_SOCKET, "show startup-logs\n"))
+        except ProxyUnavailable:
+            return ""
 
     def workers(self) -> Workers | None:
         """The worker that serves, and old ones; None while the master does not answer."""

@@ -12,13 +12,13 @@ from interlock_extension.machine.generations import Bounds
 from interlock_extension.machine.pidlink import announce_pid, withdraw_pid
 from interlock_extension.machine.places import Places
 from interlock_extension.machine.processes import memory_limit
+from interlock_extension.machine.user import worker_user
 from interlock_extension.nginx.config import read_config
 from interlock_extension.nginx.control import NginxControl
 from interlock_extension.nginx.family import PID_FILE
 from interlock_extension.nginx.mounted import find
 from interlock_extension.nginx.options import check_logs, fit, modules_for, try_raw_lines, try_template
 from interlock_extension.nginx.render import Facts, NginxRenderer
-from interlock_extension.nginx.user import worker_user
 from interlock_extension.port import Control, Renderer, Settings
 
 LOST = "a request that a client sends on an idle kept-alive connection in the moment of a reload meets a reset"

@@ -21,13 +21,12 @@ _WITHOUT = re.compile(r"--without-(http_(?:map|geo|proxy|rewrite|upstream_zone|u
 
 def run(ask: Ask) -> Iterable[Finding]:
     """Everything about nginx and what it has here."""
-    table = ask.document.extension(ask.cluster)
-    # Where another kind of proxy runs, nobody misses nginx, and the options are not its.
-    ours = table is None or table.kind == "nginx"
-    if ours:
-        yield from _nginx(ask)
+    if ask.extension != "nginx" and ask.role == "proxy":
+        return
+    yield from _nginx(ask)
     yield _memory(processes.memory_limit())
-    if ours:
+    # The table of another kind of proxy has other options.
+    if ask.extension == "nginx":
         yield _files(ask)
 
 

@@ -21,7 +21,7 @@ from interlock_extension.nginx.aside import Aside
 from interlock_extension.nginx.config import NginxConfig
 from interlock_extension.nginx.custom import Template
 from interlock_extension.nginx.needed import lacking, runs_no_workers
-from interlock_extension.nginx.raw import blame, complaint, raw_lines, without_raw_lines
+from interlock_extension.nginx.raw import GLOBAL, blame, complaint, raw_lines, without_raw_lines
 from interlock_extension.nginx.refusal import Refusal
 from interlock_extension.nginx.render import MAIN, Facts, NginxRenderer
 from interlock_extension.nginx.samples import SAMPLES, WITHOUT_DEFAULT
@@ -66,6 +66,9 @@ def try_raw_lines(config: NginxConfig, facts: Facts, aside: Aside, places: Place
     given = raw_lines(config)
     if not given:
         return
+    for number, item in enumerate(given.get(GLOBAL, ()), start=1):
+        if runs_no_workers(item):
+            raise ConfigError(f"{places[GLOBAL]}, item {number} = {item!r}: nginx could not be reloaded; leave it out")
     try:
         refusal = aside.refused({})
         # What nginx refuses without them too is not their fault: the worker tells it, and adopts what runs.

@@ -24,7 +24,7 @@ from interlock.wire.fields import policy_digest
 from interlock_planner.stages.claims import Claim
 from interlock_planner.stages.hosts import HostPlan, endpoints_of
 
-NGINX = "nginx"
+PROXY = "proxy"
 """The key of a problem where it cannot be told which label the proxy refused."""
 
 MOST_BETWEEN = 4
@@ -125,12 +125,12 @@ def _problem(
         meanwhile = "no configuration of it was accepted before, so it answers 503"
     else:
         meanwhile = "its last accepted configuration is held, with the endpoints of now"
-    which = f"Change {label.name}" if label else "Change the labels that say what nginx names"
+    which = f"Change {label.name}" if label else "Change the labels that say what the proxy names"
     return Problem(
         code="refused",
         service=claim.service,
         service_id=claim.service_id,
-        key=label.name if label else NGINX,
+        key=label.name if label else PROXY,
         value=value[:200],
         reason=f"{', '.join(record.proxies)} refused {host}: {record.reason[:_LONGEST_REASON]}; {meanwhile}",
         remedy=f"{which}, or mend the proxies (their version, options or template) and restart them",

@@ -1,4 +1,4 @@
-"""As whom nginx's workers run. Shell."""
+"""As whom a proxy's workers run. Shell."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def worker_user(folder: Path, wanted: str) -> tuple[str, str] | None:
     ]
     if closed:
         raise ConfigError(
-            f"{name} cannot pass through {closed[-1]}, where nginx's files are below; choose another --state-dir, or "
+            f"{name} cannot pass through {closed[-1]}, where the proxy's files are; choose another --state-dir, or "
             "leave User out"
         )
     return name, found.gr_name
