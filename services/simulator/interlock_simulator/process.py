@@ -2,7 +2,8 @@
 
 Kept small and cheap (asyncio protocols, no framework), since hundreds of requests a second over all tasks share one
 core with what is being measured. It answers JSON about the request, or what the query asks: `?delay_ms= &status=
-&bytes= &close=1 &abort=1 &set_cookie=NAME=VALUE`. Who asks for a websocket gets one that says what it hears.
+&bytes= &seconds= &close=1 &abort=1 &set_cookie=NAME=VALUE`; with `seconds`, the body takes so long to be sent. Who asks
+for a websocket gets one that says what it hears.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from interlock_simulator import echo
 _REASONS = {int(status): status.phrase for status in HTTPStatus}
 _MOST_KEPT = 20_000
 _MAX_HEAD = 65_536
+_PIECE_EVERY = 0.1
+"""Seconds between two pieces of a slow body."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -253,13 +256,15 @@ class _Connection(asyncio.Protocol):
         delay = int(query.get("delay_ms", 0)) / 1000
         keep = keep and "close" not in query
         cookie = f"Set-Cookie: {query['set_cookie']}\r\n" if "set_cookie" in query else ""
+        pieces = max(1, round(float(query.get("seconds", 0)) / _PIECE_EVERY)) if method != "HEAD" else 1
         loop = asyncio.get_running_loop()
+        arguments = (method, status, f"{kind}\r\n{cookie}", body, keep, pieces)
         if delay:
-            self._timer = loop.call_later(delay, self._send, method, status, f"{kind}\r\n{cookie}", body, keep)
+            self._timer = loop.call_later(delay, self._send, *arguments)
         else:
-            self._send(method, status, f"{kind}\r\n{cookie}", body, keep)
+            self._send(*arguments)
 
-    def _send(self, method: str, status: int, kind: str, body: bytes, keep: bool) -> None:
+    def _send(self, method: str, status: int, kind: str, body: bytes, keep: bool, pieces: int) -> None:
         self._timer = None
         if self._process.hung or self._transport is None:
             return
@@ -267,7 +272,18 @@ class _Connection(asyncio.Protocol):
         head = f"HTTP/1.1 {status} {_REASONS.get(status, 'Status')}\r\nContent-Type: {kind}"
         head += f"Content-Length: {len(body)}\r\n"
         head += "Connection: keep-alive\r\n" if keep else "Connection: close\r\n"
-        self._transport.write(head.encode() + self._process.head + b"\r\n" + (b"" if method == "HEAD" else body))
+        self._send_body(head.encode() + self._process.head + b"\r\n", b"" if method == "HEAD" else body, keep, pieces)
+
+    def _send_body(self, ahead: bytes, rest: bytes, keep: bool, pieces: int) -> None:
+        self._timer = None
+        if self._process.hung or self._transport is None:
+            return
+        size = -(-len(rest) // pieces)
+        self._transport.write(ahead + rest[:size])
+        if pieces > 1:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(_PIECE_EVERY, self._send_body, b"", rest[size:], keep, pieces - 1)
+            return
         if not keep:
             self._transport.close()
         self._done()

@@ -155,6 +155,22 @@ def test_tasks_answer_on_addresses_of_their_own_with_keep_alive(sim: SimulatorCl
     assert sum(truth["requests"] for truth in sim.tasks("shop")) >= 5
 
 
+def test_a_slow_body_takes_its_time_and_arrives_whole(sim: SimulatorClient) -> None:
+    place = shop(sim, replicas=1)[0]
+    connection = http.client.HTTPConnection(place, 8080, timeout=3)
+    try:
+        began = time.monotonic()
+        connection.request("GET", "/?bytes=1001&seconds=0.5")
+        answer = connection.getresponse()
+        assert sim.tasks("shop")[-1]["in_flight"] == 1
+        assert answer.read() == b"x" * 1001
+        assert time.monotonic() - began >= 0.35
+        connection.request("HEAD", "/?bytes=1001&seconds=30")
+        assert connection.getresponse().headers["Content-Length"] == "1001"
+    finally:
+        connection.close()
+
+
 def test_the_vip_forwards_to_every_running_task(sim: SimulatorClient) -> None:
     shop(sim)
     vip = sim.service("shop")["Endpoint"]["VirtualIPs"][0]["Addr"].split("/")[0]
