@@ -255,24 +255,21 @@ class _Connection(asyncio.Protocol):
             kind = "application/json"
         delay = int(query.get("delay_ms", 0)) / 1000
         keep = keep and "close" not in query
-        cookie = f"Set-Cookie: {query['set_cookie']}\r\n" if "set_cookie" in query else ""
-        pieces = max(1, round(float(query.get("seconds", 0)) / _PIECE_EVERY)) if method != "HEAD" else 1
-        loop = asyncio.get_running_loop()
-        arguments = (method, status, f"{kind}\r\n{cookie}", body, keep, pieces)
-        if delay:
-            self._timer = loop.call_later(delay, self._send, *arguments)
-        else:
-            self._send(*arguments)
-
-    def _send(self, method: str, status: int, kind: str, body: bytes, keep: bool, pieces: int) -> None:
-        self._timer = None
-        if self._process.hung or self._transport is None:
-            return
-        keep = keep and not self._process.draining
-        head = f"HTTP/1.1 {status} {_REASONS.get(status, 'Status')}\r\nContent-Type: {kind}"
+        head = f"HTTP/1.1 {status} {_REASONS.get(status, 'Status')}\r\nContent-Type: {kind}\r\n"
+        head += f"Set-Cookie: {query['set_cookie']}\r\n" if "set_cookie" in query else ""
         head += f"Content-Length: {len(body)}\r\n"
+        pieces = max(1, round(float(query.get("seconds", 0)) / _PIECE_EVERY))
+        if method == "HEAD":
+            body, pieces = b"", 1
+        if delay:
+            self._timer = asyncio.get_running_loop().call_later(delay, self._send, head, body, keep, pieces)
+        else:
+            self._send(head, body, keep, pieces)
+
+    def _send(self, head: str, body: bytes, keep: bool, pieces: int) -> None:
+        keep = keep and not self._process.draining
         head += "Connection: keep-alive\r\n" if keep else "Connection: close\r\n"
-        self._send_body(head.encode() + self._process.head + b"\r\n", b"" if method == "HEAD" else body, keep, pieces)
+        self._send_body(head.encode() + self._process.head + b"\r\n", body, keep, pieces)
 
     def _send_body(self, ahead: bytes, rest: bytes, keep: bool, pieces: int) -> None:
         self._timer = None
