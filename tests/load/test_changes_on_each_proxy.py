@@ -82,7 +82,7 @@ def kill_both(pipeline: Pipeline) -> None:
 def _tells(pipeline: Pipeline, told: Outcome, kill: Kill) -> bool:
     """How HAProxy has come back: by a start, or adopted as it ran; never by a reload."""
     now = pipeline.outcome(HAPROXY)
-    if now is None or (kill in (kill_extension, kill_both)) is (now.run == told.run):
+    if now is None or "starts" not in now.counters or (kill in (kill_extension, kill_both)) is (now.run == told.run):
         return False
     before = told.counters if now.run == told.run else {"starts": 0.0, "reloads": 0.0}
     starts, reloads = (now.counters[name] - before[name] for name in ("starts", "reloads"))

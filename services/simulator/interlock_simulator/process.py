@@ -250,7 +250,7 @@ class _Connection(asyncio.Protocol):
         else:
             who = self._process.identity
             told = {"hostname": who.hostname, "task": who.task_id, "service": who.service, "version": who.version}
-            told |= {"address": who.address, "method": method, "path": url.path}
+            told |= {"address": who.address, "method": method, "path": url.path, "target": target}
             body = msgspec.json.encode({**told, "query": query, "headers": pairs, "body_bytes": length}) + b"\n"
             kind = "application/json"
         delay = int(query.get("delay_ms", 0)) / 1000

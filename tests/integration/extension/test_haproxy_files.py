@@ -58,6 +58,11 @@ def test_a_host_is_found_however_it_is_written(lab: HaproxyLab, backend: Make, s
 def test_the_host_of_an_absolute_request(lab: HaproxyLab, backend: Make) -> None:
     lab.start(view(HOST, backend("one").port))
     with socket.create_connection(("127.0.0.1", lab.port)) as link:
+        link.sendall(f"GET http://A.example:{lab.port} HTTP/1.1\r\nHost: A.example:{lab.port}\r\n\r\n".encode())
+        answer = http.client.HTTPResponse(link)
+        answer.begin()
+        assert answer.read() == b"one GET / 0"
+    with socket.create_connection(("127.0.0.1", lab.port)) as link:
         link.sendall(f"GET http://A.example:{lab.port}/x HTTP/1.1\r\nHost: A.example:{lab.port}\r\n\r\n".encode())
         answer = http.client.HTTPResponse(link)
         answer.begin()
@@ -71,7 +76,7 @@ def test_wildcards_the_default_host_and_unknown_ones(lab: HaproxyLab, backend: M
     for host, name in {"y.a.example": "wild", "y.z.a.example": "wild", "y.b.a.example": "deep"}.items():
         assert ask(lab.port, host).text.startswith(name)
     assert ask(lab.port, "X.a.example").text.startswith("exact")
-    for host in ("a.example", "unknown.example", "xa.example", "-", ""):
+    for host in ("a.example", "unknown.example", "xa.example", "-"):
         answer = ask(lab.port, host, "/any", "POST", b"x" * 100_000)
         assert (answer.status, "Interlock" in answer.text) == (503, True), host
         assert answer.headers["content-type"] == "text/html"
@@ -100,9 +105,56 @@ def test_paths_match_whole_segments_and_decoded(lab: HaproxyLab, backend: Make) 
     assert text("/a%7Eb%40c").startswith("api ")
     for path in ("/", "/apple", "/App", "/other"):
         assert ask(lab.port, HOST, path).status == 404, path
-    # Clients resolve dot segments themselves, encoded ones too; HAProxy does it for plain ones only.
-    for path in ("/app%2F..%2Fapple", "/app/%2e%2e/apple"):
-        assert ask(lab.port, HOST, path).status == 400
+    for path in ("/app%2F..%2Fapple", "/app/%2e%2e/apple", "/app/.%2E/apple"):
+        assert ask(lab.port, HOST, path).status == 404, path
+    # What is no path: more dots than segments, and what is not encoded.
+    for path in (
+        "/../app",
+        "/app/../..",
+        "/app/%2e%2e%2f..",
+        "/app%00",
+        "/app/%",
+        "/app/%2",
+        "/app/%zz",
+        "/app/%2/x",
+        "*",
+    ):
+        assert ask(lab.port, HOST, path).status == 400, path
+
+
+def test_what_is_compared_is_not_what_is_sent_on(lab: HaproxyLab, backend: Make) -> None:
+    """But for a context root that is taken off: then what follows it arrives tidied."""
+    app, api = backend("app"), backend("api")
+    lab.start(routed(("/app", app, False), ("/api", api, True)))
+    said = ("/app/./x", "/x/../app/%2e%2e/app", "/app//x", "/app%2Fx/%41", "/app/a%3Ab", "/app/..%2Fapp?q=/../%2e//")
+    for path in said:
+        assert ask(lab.port, HOST, path).text == f"app GET {path} 0"
+    tidied = {"/api/./x//y": "/x/y", "/x/../api/a%2Fb": "/a/b", "/api%2Fx/%2e%2e/%20": "/%20", "//api/y?%2F": "/y?%2F"}
+    for path, seen in tidied.items():
+        assert ask(lab.port, HOST, path).text == f"api GET {seen} 0", path
+
+
+def test_requests_that_nginx_refuses(lab: HaproxyLab, backend: Make) -> None:
+    one = backend("one")
+    lab.start(view(HOST, one.port))
+    for host in ("", "a/b", "a@b", f"{HOST}/x", "a..b"):
+        assert ask(lab.port, host).status == 400, host
+    assert ask(lab.port, HOST, "/", "TRACE").status == 405
+    for line, status in (("HTTP/1.1", b"400"), ("HTTP/1.0", b"503")):
+        with socket.create_connection(("127.0.0.1", lab.port)) as link:
+            link.sendall(f"GET / {line}\r\n\r\n".encode())
+            assert link.recv(4096).split()[1] == status, line
+    assert one.seen == []
+
+
+def test_headers_with_an_underscore(tmp_path: Path, haproxy_binary: str, backend: Make) -> None:
+    """To a service they may be those with a hyphen, which are ours to say."""
+    one = backend("one")
+    for option, names in ((False, {"x-real-ip"}), (True, {"x-real-ip", "x_real_ip"})):
+        with haproxy_lab(tmp_path / str(option), haproxy_binary, UnderscoresInHeaders=option) as made:
+            made.start(view(HOST, one.port))
+            assert ask(made.port, HOST, X_Real_IP="192.0.2.1").status == 200
+            assert {name.lower() for name in one.seen[-1][2]} & {"x-real-ip", "x_real_ip"} == names
 
 
 def test_rewriting(lab: HaproxyLab, backend: Make) -> None:

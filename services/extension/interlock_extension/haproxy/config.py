@@ -22,6 +22,7 @@ class HaproxyConfig(msgspec.Struct, frozen=True, kw_only=True):
     client_max_body_size: str = "32m"
     ip_hash: bool = False
     hide_info_headers: bool = False
+    underscores_in_headers: bool = False
     worker_processes: int | str = "auto"
     access_log_path: str = "/dev/stdout"
     global_options: tuple[str, ...] = ()
