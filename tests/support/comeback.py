@@ -15,13 +15,16 @@ from support.same_answers import asked_of, sticking
 
 Kill = Callable[[Pipeline], None]
 
+_NEXT = 8
+"""Changes after it has come back."""
+
 WORKER, MASTER = "extension-2", "haproxy-2"
 
 
 def killed_and_back(pipeline: Pipeline, changes: Changes, kill: Kill) -> None:
     """Asserts that what runs, what it answers and who is stuck to whom are the same; nginx beside it notices nothing.
 
-    Everything of `changes` must be in effect.
+    And that it goes on from there: what is changed next needs no reload. Everything of `changes` must be in effect.
     """
     told = pipeline.outcome(HAPROXY)
     assert told is not None
@@ -41,6 +44,16 @@ def killed_and_back(pipeline: Pipeline, changes: Changes, kill: Kill) -> None:
         assert {name: again[name] for name, task in stuck.items() if task} == {n: t for n, t in stuck.items() if t}
     assert beside.report().failures == ()
     assert (pipeline.identities()[MASTER] == process) is (kill is kill_extension)
+    back = pipeline.outcome(HAPROXY)
+    for _ in range(_NEXT):
+        changes.one()
+    pipeline.wait_effective(*changes.services, timeout=60)
+    now = pipeline.outcome(HAPROXY)
+    assert back is not None
+    assert now is not None
+    assert now.counters["updates"] > back.counters["updates"]
+    assert now.counters["reloads"] == back.counters["reloads"] or "no spare backend" in now.reason, now.reason
+    assert asked_of(pipeline, HAPROXY, changes) == asked_of(pipeline, NGINX, changes)
 
 
 def _folder(pipeline: Pipeline) -> Path:
