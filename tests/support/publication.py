@@ -34,6 +34,7 @@ UNBROKEN = 0.25
 """Seconds: longer than nginx's old workers go on answering."""
 
 _LOADED = 180.0
+_SETTLED = 3.0
 
 
 class Round(NamedTuple):
@@ -125,8 +126,13 @@ class Publication(WorkerLab):
         """Serve these."""
         self.spawn()
         self.until_runs(self.serve(hosts), _LOADED)
-        host, endpoints = list(hosts.items())[-1]
-        effective(self.port, host, f"{endpoints[0].address}:{endpoints[0].port}")
+        self.settled(len(hosts))
+
+    def settled(self, hosts: int) -> None:
+        """Wait until every endpoint is admitted and in use, and nothing is left to be done."""
+        done = lambda: (o := self.outcome()) is not None and not o.waiting and o.upstreams == o.endpoints == hosts  # noqa: E731
+        until(done, f"{hosts} hosts are served", _LOADED)
+        time.sleep(_SETTLED)
 
     def measure(self, host: str, endpoint: Endpoint, *, new: bool) -> Round:
         """One delta as a planner writes it: the host's endpoint, with the host itself where that is new."""

@@ -72,7 +72,8 @@ class Ledger:
             for key, endpoint in now.items():
                 self._hosts.setdefault(key, set()).add(host)
                 self._known[key] = endpoint
-        return self._drains(left - self._hosts.keys(), let_go_at, draining_since)
+        # Not by the difference from the view of keys, which goes through all of them.
+        return self._drains({key for key in left if key not in self._hosts}, let_go_at, draining_since)
 
     def _drains(self, left: set[Key], let_go_at: float, since: Callable[[Key], float | None]) -> list[Drain]:
         found = []

@@ -68,3 +68,29 @@ def test_at_a_port_of_a_node_there_is_less_time(budget: float, margin: float) ->
     ledger.settle({"a": (None, on_nodes("a", 1))}, 0.0, nothing)
     [drain] = ledger.settle({"a": (on_nodes("a", 1), None)}, 100.3, lambda _: 100.0)
     assert drain.margin == pytest.approx(margin)
+
+
+class CountedAddress(str):
+    """Says how often it was looked up."""
+
+    __slots__ = ()
+    asked = 0
+
+    def __hash__(self) -> int:
+        CountedAddress.asked += 1
+        return str.__hash__(self)
+
+
+def test_it_costs_what_changed_however_many_are_in_use() -> None:
+    def costs(many: int) -> int:
+        ledger = Ledger()
+        there = view("a", *range(1, many))
+        counted = tuple(structs.replace(e, address=CountedAddress(e.address)) for e in there.upstreams[0].endpoints)
+        there = structs.replace(there, upstreams=(structs.replace(there.upstreams[0], endpoints=counted),))
+        ledger.settle({"a": (None, there)}, 0.0, nothing)
+        CountedAddress.asked = 0
+        ledger.settle({"b": (None, view("b", 1))}, 0.0, nothing)
+        ledger.settle({"b": (view("b", 1), view("b", 2))}, 1.0, nothing)
+        return CountedAddress.asked
+
+    assert costs(2) == costs(500)

@@ -80,6 +80,12 @@ def test_the_main_file_changes_in_coarse_steps() -> None:
     assert renderer().shared(1, 1, default=False) == renderer().shared(500, 90, default=True)
 
 
+def test_the_main_file_is_rendered_once_for_each_step() -> None:
+    made = renderer()
+    assert made.shared(9_000, 1, default=False)[MAIN] is made.shared(9_001, 9, default=True)[MAIN]
+    assert made.shared(9_000, 1, default=False) == renderer().shared(9_000, 1, default=False)
+
+
 @pytest.mark.parametrize(
     ("text", "answers"),
     [

@@ -85,6 +85,7 @@ class HaproxyRenderer:
         self._host = environment.get_template("host.cfg.j2")
         source, _, _ = loader.get_source(environment, PAGE)
         self._page = source.encode()
+        self._mains: dict[int, bytes] = {}
 
     def file_of(self, host: str) -> str:
         """`hosts/<host>.cfg`; names that are no file names become a digest, `*.` becomes `_wild.`."""
@@ -128,8 +129,14 @@ class HaproxyRenderer:
     def shared(self, hosts: int, longest: int, *, default: bool) -> dict[str, bytes]:
         """The main file and the page for 503. They change only when the number of hosts crosses a power of two."""
         del longest, default
-        config = self._config
         number = spares(hosts)
+        if number not in self._mains:
+            # Asked for at every change, and as long as the spares are many.
+            self._mains[number] = self._main_with(number)
+        return {MAIN: self._mains[number], PAGE: self._page}
+
+    def _main_with(self, number: int) -> bytes:
+        config = self._config
         text = self._main.render(
             config=config,
             runtime=Token(RUNTIME_SOCKET),
@@ -158,7 +165,7 @@ class HaproxyRenderer:
             spares_rr=[spare("rr", n) for n in range(1, number + 1)],
             spares_hash=[spare("hash", n) for n in range(1, number // 2 + 1)],
         )
-        return {MAIN: text.encode(), PAGE: self._page}
+        return text.encode()
 
 
 def compose(files: Mapping[str, bytes], note: str) -> Composed:
