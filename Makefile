@@ -147,5 +147,5 @@ $(VENV)/.demo: $(PLACE) pyproject.toml constraints-demo.txt
 
 # Whoever has the developers' list has the users' as well.
 $(VENV)/.dev: $(PLACE) pyproject.toml constraints.txt
-	@echo "Installing what the tests need into $(VENV) (once, 60 MB)."
+	@echo "Installing what the tests need into $(VENV) (once, 110 MB)."
 	@$(call INSTALL,constraints.txt) && touch $(VENV)/.demo

@@ -1,4 +1,4 @@
-"""B3: from the planner's publication to requests that meet it, by the number of hosts, beside the bare proxy's own time.
+"""B3: from the planner's publication to requests that meet it, by the number of hosts, beside the bare proxy's time.
 
 How it is measured is in `support.publication`. The floor is measured in the same run, in turn with the product.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import statistics
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def table(title: str, rounds: list[Round], floor: list[float], floor_is: str) ->
 
 
 @pytest.fixture
-def backends(tmp_path: Path):  # type: ignore[no-untyped-def]
+def backends(tmp_path: Path) -> Iterator[Backends]:
     made = Backends(tmp_path / "backends")
     yield made
     made.process.stop()
@@ -53,10 +54,7 @@ def measured(folder: Path, backends: Backends, kind: str, count: int, rounds: in
     hosts = {host_of(n): backends.endpoint(n, backends.before) for n in range(count)}
     plan = {host: (endpoint,) for host, endpoint in hosts.items()}
     hand: HaproxyByHand | NginxByHand
-    if kind == "haproxy":
-        hand = HaproxyByHand(folder / "hand", hosts, rounds)
-    else:
-        hand = NginxByHand(folder / "hand", plan)
+    hand = HaproxyByHand(folder / "hand", hosts, rounds) if kind == "haproxy" else NginxByHand(folder / "hand", plan)
     changed: list[Round] = []
     created: list[Round] = []
     floors: tuple[list[float], list[float]] = ([], [])

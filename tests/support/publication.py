@@ -130,7 +130,15 @@ class Publication(WorkerLab):
 
     def settled(self, hosts: int) -> None:
         """Wait until every endpoint is admitted and in use, and nothing is left to be done."""
-        done = lambda: (o := self.outcome()) is not None and not o.waiting and o.upstreams == o.endpoints == hosts  # noqa: E731
+        kept = self.state / "lastgood" / "state"
+
+        def done() -> bool:
+            said = self.outcome()
+            if said is None or said.waiting or not said.upstreams == said.endpoints == hosts:
+                return False
+            # A whole plan is synced to the disk after it was said to be in effect, which takes its time.
+            return kept.exists() and kept.stat().st_mtime >= (said.effective_at or 0.0)
+
         until(done, f"{hosts} hosts are served", _LOADED)
         time.sleep(_SETTLED)
 
@@ -195,15 +203,16 @@ class HaproxyByHand:
         self._servers: dict[str, int] = dict.fromkeys(self._backends.values(), 0)
         (folder / "hosts.map").write_text("".join(f"{host} {name}\n" for host, name in self._backends.items()))
         text = [
-            "global\n stats socket unix@run.sock mode 600 level admin\n nbthread 2\n maxconn 1024\ndefaults\n mode http\n"
-            " timeout connect 1s\n timeout client 60s\n timeout server 60s\n",
-            f"frontend http\n bind 127.0.0.1:{self.port}\n"
-            " use_backend %[req.hdr(host),lower,map(hosts.map,none)]\nbackend none\n http-request return status 503\n",
-        ]
+            "global", " stats socket unix@run.sock mode 600 level admin", " nbthread 2", " maxconn 1024",
+            "defaults", " mode http", " timeout connect 1s", " timeout client 60s", " timeout server 60s",
+            "frontend http", f" bind 127.0.0.1:{self.port}",
+            " use_backend %[req.hdr(host),lower,map(hosts.map,none)]",
+            "backend none", " http-request return status 503",
+        ]  # fmt: skip
         for host, to in hosts.items():
-            text.append(f"backend {self._backends[host]}\n balance roundrobin\n server s0 {to.address}:{to.port}\n")
-        text += [f"backend {name}\n balance roundrobin\n" for name in self._spares]
-        (folder / "haproxy.cfg").write_text("".join(text))
+            text.append(f"backend {self._backends[host]}\n balance roundrobin\n server s0 {to.address}:{to.port}")
+        text += [f"backend {name}\n balance roundrobin" for name in self._spares]
+        (folder / "haproxy.cfg").write_text("\n".join(text) + "\n")
         self.process = Process.start([str(find_haproxy().path), "-db", "-f", "haproxy.cfg"], cwd=folder)
 
     def begin(self, host: str, to: Endpoint) -> None:

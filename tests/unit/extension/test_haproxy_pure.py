@@ -57,7 +57,7 @@ def test_every_option_that_takes_effect_is_in_the_value() -> None:
         ({"ClientTimeout": 8}, "    timeout client 8s\n"),
         ({"ServerTimeout": 9}, "    timeout tunnel 9s\n"),
         ({"KeepaliveTimeout": "1m"}, "    timeout http-keep-alive 1m\n"),
-        ({"ClientMaxBodySize": "1k"}, "gt 1024 }\n"),
+        ({"ClientMaxBodySize": "1k"}, "gt 1024\n"),
         ({"WorkerProcesses": 3}, "    nbthread 3\n"),
         ({"AccessLogPath": "/dev/stderr"}, "    log fd@4 format raw daemon\n"),
         ({"GlobalOptions": ["tune.maxrewrite 2048"]}, "    tune.maxrewrite 2048\n"),

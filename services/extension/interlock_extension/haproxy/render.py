@@ -39,7 +39,7 @@ OURS = 64
 LOGS = {"/dev/stdout": 3, "/dev/stderr": 4}
 """File descriptors, which are ours: quiet as it is, HAProxy lets go of the usual ones."""
 
-_LABELS = range(2, 10)
+_LABELS = range(2, 34)
 """A wildcard is found below as many labels as these rules take off, and no deeper."""
 
 _LEAST_SPARES, _MOST_SPARES = 64, 1024
