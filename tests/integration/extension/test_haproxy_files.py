@@ -163,15 +163,6 @@ def test_what_looks_odd_in_a_query_changes_nothing(lab: HaproxyLab, backend: Mak
     assert ask(lab.port, HOST, "/app/x?to=http://a/../b%2F/.").text == "app GET /app/x?to=http://a/../b%2F/. 0"
 
 
-def test_a_target_without_a_slash_is_no_part_of_the_host(lab: HaproxyLab, backend: Make) -> None:
-    one, other = backend("one"), backend("other")
-    lab.start(view(HOST, one.port), view(f"{HOST}.org", other.port))
-    with socket.create_connection(("127.0.0.1", lab.port)) as link:
-        link.sendall(f"OPTIONS .org HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
-        link.recv(4096)
-    assert not other.seen
-
-
 def test_rewriting(lab: HaproxyLab, backend: Make) -> None:
     api, deep = backend("api"), backend("deep")
     long = "/" + "/".join(str(n) for n in range(19))
