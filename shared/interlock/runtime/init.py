@@ -164,11 +164,11 @@ class Init:
                 while program.pid and time.monotonic() < deadline:
                     self._wait(min(0.2, deadline - time.monotonic()))
                     self._reap()
-        # Left behind by a program that had died: nginx finishes its requests upon QUIT.
-        for number, until in ((signal.SIGQUIT, deadline), (signal.SIGKILL, deadline + 2.0)):
+        # Left behind by a program that had died: a proxy finishes its requests first.
+        for killed, until in ((False, deadline), (True, deadline + 2.0)):
             while left := _children():
                 for pid in left:
-                    _signal(pid, number)
+                    _signal(pid, signal.SIGKILL if killed else _gentle(pid))
                 self._wait(0.1)
                 self._reap()
                 if time.monotonic() > until:
@@ -200,6 +200,14 @@ def _children() -> list[int]:
             return [int(word) for word in file.read().split()]
     except OSError:
         return []
+
+
+def _gentle(pid: int) -> int:
+    """Upon which signal a proxy finishes its requests and ends: each kind has its own."""
+    name = b""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", "rb") as file:  # noqa: PTH123  # see `name`
+        name = file.read().strip()
+    return signal.SIGUSR1 if name == b"haproxy" else signal.SIGQUIT
 
 
 def _signal(pid: int, number: int) -> None:

@@ -203,3 +203,26 @@ def test_a_program_that_ends_for_hours_does_not_end_init(capfd: pytest.CaptureFi
     program = Program(["true"], tries=5_000)
     Init([program])._later(program, "ended")
     assert "starting it again in 5 s" in capfd.readouterr().err
+
+
+HAPROXY = f"""#!{sys.executable}
+import signal, sys, time
+signal.signal(signal.SIGQUIT, signal.SIG_IGN)  # HAProxy reports its memory and goes on
+signal.signal(signal.SIGUSR1, lambda *_: (open("finished", "w").close(), sys.exit(0)))
+open("ready", "w").close()
+while True:
+    time.sleep(0.05)
+"""
+
+
+def test_each_kind_of_proxy_left_behind_is_ended_by_its_own_signal(start: Start, tmp_path: Path) -> None:
+    program = tmp_path / "haproxy"
+    program.write_text(HAPROXY)
+    program.chmod(0o755)
+    left = '[sys.executable, "-c", "import time; time.sleep(60)"]'
+    assert left in ORPHANING
+    init = start(ORPHANING.replace(left, '["./haproxy"]'))
+    until(lambda: (tmp_path / "second").exists() and (tmp_path / "ready").exists(), "both have run")
+    init.send_signal(signal.SIGTERM)
+    assert init.wait(10) == 0
+    assert (tmp_path / "finished").exists()
