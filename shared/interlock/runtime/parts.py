@@ -35,6 +35,7 @@ HAPROXY_FLOOR: Release = (2, 6)
 """With runtime commands that add servers, and every directive that we write; tested with Debian's 2.6 and with 2.8."""
 
 _ASK_TIMEOUT = 5.0
+_MOST_SAID = 200
 _REDIS_VERSION = re.compile(r"v=(\d+)\.(\d+)\.(\d+)")
 _HAPROXY_VERSION = re.compile(r"HAProxy version (\d+)\.(\d+)(?:\.(\d+))?")
 _NGINX_VERSION = re.compile(r"nginx version: \S*?/(\d+)\.(\d+)\.(\d+)")
@@ -129,7 +130,8 @@ def _fit(kind: Kind, path: Path, origin: Origin) -> Part | str:
     said = asked.stdout + asked.stderr
     version = kind.check(said)
     if version is None:
-        return f"{path}: not a {kind.title} that we can use"
+        said = said.strip().partition("\n")[0][:_MOST_SAID]
+        return f"{path}: not a {kind.title} that we can use{f'; it says {said!r}' if said else ''}"
     if version < kind.floor:
         return f"{path}: version {_dotted(version)} is older than {_dotted(kind.floor)}"
     return Part(path=path, version=version, origin=origin, detail=said)

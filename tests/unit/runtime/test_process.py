@@ -115,6 +115,9 @@ def test_a_given_path_comes_first_and_is_not_replaced(tmp_path: Path) -> None:
         parts.find_redis_server(str(old))
     with pytest.raises(PartMissing, match="not an executable"):
         parts.find_redis_server(str(tmp_path / "none"))
+    lame = script(tmp_path, "lame", "libgcc_s.so.1 must be installed\nAborted")
+    with pytest.raises(PartMissing, match=r"lame: not a Redis .*it says 'libgcc_s\.so\.1 must be installed';"):
+        parts.find_redis_server(str(lame))
 
 
 def test_the_system_s_before_the_wheel_and_an_old_one_is_passed_over(
