@@ -84,7 +84,7 @@ LOCK = printf 'hatchling\neditables\npip\n' | UV_NO_CONFIG=1 $(PY) -m uv pip com
 lock: $(VENV)/.dev ## Renew the pins from pyproject.toml; ARGS=--upgrade takes the newest.
 	@$(PIP) install uv
 	@$(LOCK) --extra dev -o constraints.txt $(ARGS)
-	@$(LOCK) --extra demo -c constraints.txt -o constraints-demo.txt --upgrade
+	@$(LOCK) --extra demo --extra proxy -c constraints.txt -o constraints-demo.txt --upgrade
 
 # For images without a network: what constraints-demo.txt pins, each checked against its hash. WHEELS_FOR: the Python of
 # the image (3.13), where it is not this one's.
@@ -142,7 +142,7 @@ INSTALL = $(PIP) install --require-hashes --no-deps --requirement $(1) && \
 	$(PIP) check && touch $@
 
 $(VENV)/.demo: $(PLACE) pyproject.toml constraints-demo.txt
-	@echo "Installing what the demo needs into $(VENV) (once, 20 MB)."
+	@echo "Installing what the demo needs into $(VENV) (once, 24 MB)."
 	@$(call INSTALL,constraints-demo.txt)
 
 # Whoever has the developers' list has the users' as well.
