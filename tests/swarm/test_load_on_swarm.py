@@ -1,18 +1,20 @@
-"""Our images on a real Swarm under load: whatever an operator changes, no request fails."""
+"""Our images on a real Swarm under load, both proxies at once: whatever an operator changes, no request fails."""
 
 from __future__ import annotations
 
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 
 import pytest
 
 from interlock.model.outcome import Outcome
-from interlock_demo.load import LoadReport
+from interlock_demo.load import Load
 from support.swarm.commands import until
 from support.swarm.images import Images
+from support.swarm.proxy import BOTH
 from support.swarm.stack import Stack, single
 
 pytestmark = [pytest.mark.swarm, pytest.mark.timeout(600)]
@@ -21,23 +23,26 @@ STEADY = ("shop", "blog", "wiki")
 
 @pytest.fixture(scope="module")
 def stack(store: Images) -> Iterator[Stack]:
-    with single(store, nodes=2) as running:
+    with single(store, nodes=2, places=BOTH) as running:
         yield running
 
 
-def judged(report: LoadReport, outcomes: list[Outcome], what: str) -> None:
-    """Says what there was, and that nothing failed."""
-    drains = [drain for outcome in outcomes for drain in outcome.drains]
-    margins = sorted(drain.margin for drain in drains)
-    print(
-        f"\n{what}: {report}, {report.posts} POST, {report.kept_alive} kept alive, {report.after_idle} after idling; "
-        f"p99 {report.p99_ms:.0f} ms; {report.proxy_retries} retried by the proxy; "
-        f"{len(drains)} drains, margin {margins[0]:.2f} to {margins[-1]:.2f} s"
-    )
-    assert report.failures == ()
-    assert report.requests > 1000
-    assert sum(outcome.drain_misses for outcome in outcomes) == 0
-    assert margins[0] > 0
+def judged(loads: Mapping[str, Load], outcomes: list[Outcome], what: str) -> None:
+    """Says what there was, and that nothing failed, for each proxy."""
+    for outcome in outcomes:
+        report = loads[outcome.extension].report()
+        margins = sorted(drain.margin for drain in outcome.drains)
+        print(
+            f"\n{what}, {outcome.extension}: {report}, {report.posts} POST, {report.kept_alive} kept alive, "
+            f"{report.after_idle} after idling; p99 {report.p99_ms:.0f} ms; {report.proxy_retries} retried; "
+            f"{len(outcome.drains)} drains, margin {margins[0]:.2f} to {margins[-1]:.2f} s; "
+            f"{outcome.counters['reloads']:.0f} reloads"
+        )
+        assert report.failures == (), outcome.extension
+        assert report.requests > 1000, outcome.extension
+        assert outcome.drain_misses == 0, outcome.extension
+        assert margins[0] > 0, outcome.extension
+    assert sorted(outcome.extension for outcome in outcomes) == sorted(loads)
 
 
 def test_both_rolling_updates(stack: Stack) -> None:
@@ -45,14 +50,14 @@ def test_both_rolling_updates(stack: Stack) -> None:
         stack.service(name, replicas=3 if name == "shop" else 2)
     stack.wait_answers("shop.test", tasks=3)
     stack.wait_answers("blog.test", tasks=2)
-    with stack.load(["shop.test", "blog.test"]) as load:
+    with stack.loads(["shop.test", "blog.test"]) as loads:
         for version, order in (("2", "start-first"), ("3", "stop-first")):
             for name, tasks in (("shop", 3), ("blog", 2)):
                 stack.update(name, "--update-order", order, "--env-add", f"VERSION={version}")
                 until(lambda name=name: stack.settled(name), 90, f"the {order} update ends", every=0.3)  # type: ignore[misc]
                 stack.wait_answers(f"{name}.test", tasks=tasks, version=version)
         stack.wait_drained()
-    judged(load.report(), stack.outcomes(), "both rolling updates of two services")
+    judged(loads, stack.outcomes(), "both rolling updates of two services")
     stack.remove("shop", "blog")
 
 
@@ -180,7 +185,7 @@ class Changes:
 
 @pytest.mark.parametrize("number", [50, pytest.param(200, marks=pytest.mark.soak)])
 def test_mixed_changes(stack: Stack, number: int) -> None:
-    """And a websocket that was opened before them outlives them all."""
+    """And a websocket on each proxy that was opened before them outlives them all."""
     seed = int(os.environ.get("SWARM_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
     names = (*STEADY, "chat")
     for name in names:
@@ -189,17 +194,23 @@ def test_mixed_changes(stack: Stack, number: int) -> None:
         stack.wait_answers(f"{name}.test", tasks=2)
     changes = Changes(stack, seed)
     pace = random.Random(seed)
-    with stack.websocket("chat.test", "/ws") as link, stack.load([f"{name}.test" for name in STEADY]) as load:
+
+    def echoed(word: str) -> None:
+        for link in links:
+            link.send(word)
+            assert link.recv(timeout=5) == word
+
+    with ExitStack() as opened:
+        links = [opened.enter_context(proxy.websocket("chat.test", "/ws")) for proxy in stack.proxies]
+        loads = opened.enter_context(stack.loads([f"{name}.test" for name in STEADY]))
         for turn in range(number):
             changes.one()
             # Some come together, some apart.
             time.sleep(pace.choice([0.0, 0.2, 1.0]))
-            link.send(str(turn))
-            assert link.recv(timeout=5) == str(turn)
+            echoed(str(turn))
         until(lambda: all(stack.settled(name) for name in STEADY), 120, "all updates end", every=0.5)
         stack.wait_drained()
-        link.send("still here")
-        assert link.recv(timeout=5) == "still here"
+        echoed("still here")
     print(f"\nseed {seed}: " + "; ".join(changes.done))
-    judged(load.report(), stack.outcomes(), f"{number} mixed changes, seed {seed}")
+    judged(loads, stack.outcomes(), f"{number} mixed changes, seed {seed}")
     stack.remove(*names, *changes.others)

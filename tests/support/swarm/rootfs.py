@@ -90,8 +90,11 @@ def write(path: Path) -> None:
         tree.link(f"/usr/bin/{name}", "busybox")
     tree.programs([PYTHON])
     tree.link("/usr/bin/python3", PYTHON.name)
-    # Of the C library's package, so that every Debian has them; programs from wheels want them.
-    for name in ("libdl.so.2", "librt.so.1", "libpthread.so.0", "libm.so.6", "libresolv.so.2", "libutil.so.1"):
+    # Of the C library's package, or of libgcc-s1 on which it depends, so that every Debian has them; programs from
+    # wheels want them.
+    for name in (
+        "libdl.so.2", "librt.so.1", "libpthread.so.0", "libm.so.6", "libresolv.so.2", "libutil.so.1", "libgcc_s.so.1",
+    ):  # fmt: skip
         [found] = Path("/usr/lib").glob(f"*-linux-gnu*/{name}")
         tree.file(found)
     modules = []

@@ -6,21 +6,21 @@ with Stack(swarm, "single.yml") as stack:
     with stack.load(["shop.test"]) as load: …
 
 It is not taken away again: the Swarm goes as a whole. Requests come from where clients are, to the port of the proxy's
-node.
+node. Where a stack has several kinds of proxy, what waits does so for each of them, and `stack.proxies` is each.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 import msgspec
-from websockets.sync.client import ClientConnection
 
 from interlock.inspection.view import StatusView
 from interlock.model.outcome import Outcome
@@ -31,34 +31,17 @@ from support.swarm.images import Images
 from support.swarm.lab import Swarm
 from support.swarm.node import Node
 from support.swarm.operator import NETWORK, Operator
+from support.swarm.proxy import NGINX, Answer, Place, Proxy
 from support.swarm.quiet import alone
-from support.websocket import opened
 
 NAME = "interlock"
-PORT = 80
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """Status 0: none. `said`: what the backend said, empty where none did."""
-
-    status: int = 0
-    headers: dict[str, str] = {}
-    said: dict[str, object] = {}
-    body: str = ""
-
-    @property
-    def task(self) -> str:
-        return str(self.said.get("task", ""))
-
-    @property
-    def version(self) -> str:
-        return str(self.said.get("version", ""))
 
 
 class Stack(Operator):
-    """A stack of deploy/, on a Swarm that has the images. `node`: whose port 80 is asked unless told otherwise.
+    """A stack of deploy/, on a Swarm that has the images. `node`: whose ports are asked unless told otherwise.
 
-    `operator`: the file with the bus' URL for who only looks, where the bus has users.
+    `places`: the proxies that it has. `operator`: the file with the bus' URL for who only looks, where the bus has
+    users.
     """
 
     def __init__(
@@ -66,11 +49,13 @@ class Stack(Operator):
         swarm: Swarm,
         *files: str | Path,
         node: int = 1,
+        places: Sequence[Place] = NGINX,
         env: Mapping[str, str] | None = None,
         operator: Path | None = None,
     ) -> None:
         super().__init__(swarm)
         self.node = node
+        self.proxies = [Proxy(swarm, place, node) for place in places]
         self._files = [ROOT / "deploy" / file for file in files]
         self._env = dict(env or {})
         self._operator = operator
@@ -105,57 +90,57 @@ class Stack(Operator):
     # Its clients
 
     def ask(self, host: str, path: str = "/", *, node: int | None = None) -> Answer:
-        """One request to the proxy of a node."""
-        url = f"http://{self.swarm.nodes[node or self.node].address}:{PORT}{path}"
-        words = ("curl", "-s", "-m", "5", "-D", "-", "-H", f"Host: {host}", url)
-        head, _, body = run(*self.swarm.client, *words, check=False).replace("\r\n", "\n").partition("\n\n")
-        lines = head.splitlines()
-        if not lines:
-            return Answer()
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
-        said = json.loads(body) if body.startswith("{") else {}
-        return Answer(status=int(lines[0].split()[1]), headers=headers, said=said, body=body)
+        """One request to the proxy of a node: the first, where there are several."""
+        return self.proxies[0].ask(host, path, node=node)
 
-    def websocket(self, host: str, path: str, *, node: int | None = None) -> ClientConnection:
-        """An open websocket from where clients are."""
-        with self.swarm.among_clients():
-            return opened(PORT, host, path, address=self.swarm.nodes[node or self.node].address)
+    def until_each(self, met: Callable[[Proxy], object], timeout: float, what: str, every: float = 0.05) -> None:
+        """Waits for it, with each proxy. Raises AssertionError with `what`."""
+        for proxy in self.proxies:
+            until(partial(met, proxy), timeout, f"{what}, by {proxy}", every)
 
     def wait_answers(
         self, host: str, *, tasks: int, version: str = "1", node: int | None = None, timeout: float = 60
     ) -> None:
-        """Waits until just so many tasks of this version answer."""
+        """Waits until just so many tasks of this version answer, by each proxy."""
         seen: list[Answer] = []
 
-        def answered() -> bool:
-            seen[:] = [self.ask(host, node=node) for _ in range(3 * tasks)]
+        def answered(proxy: Proxy) -> bool:
+            seen[:] = [proxy.ask(host, node=node) for _ in range(3 * tasks)]
             return all(a.version == version for a in seen) and len({a.task for a in seen}) == tasks
 
         try:
-            until(answered, timeout, f"{tasks} tasks of version {version} answer at {host}")
+            self.until_each(answered, timeout, f"{tasks} tasks of version {version} answer at {host}")
         except AssertionError as error:
             raise AssertionError(f"{error}: {[(a.status, a.task, a.version) for a in seen]}") from error
 
     def wait_unrouted(self, host: str, *, node: int | None = None) -> None:
-        """Waits until the proxy answers 503 by itself."""
+        """Waits until each proxy answers 503 by itself."""
 
-        def unrouted() -> bool:
-            answer = self.ask(host, node=node)
+        def unrouted(proxy: Proxy) -> bool:
+            answer = proxy.ask(host, node=node)
             return answer.status == 503 and not answer.said
 
-        until(unrouted, 60, f"{host} is not routed")
+        self.until_each(unrouted, 60, f"{host} is not routed")
 
     @contextmanager
     def load(self, hosts: list[str], *, rate: float = 200, node: int | None = None) -> Iterator[Load]:
-        """A load from where clients are."""
-        load = Load(hosts, port=PORT, address=self.swarm.nodes[node or self.node].address, rate=rate)
-        with alone():
+        """A load from where clients are, on the first proxy."""
+        with self.loads(hosts, rate=rate * len(self.proxies), node=node) as loads:
+            yield loads[self.proxies[0].kind]
+
+    @contextmanager
+    def loads(self, hosts: list[str], *, rate: float = 200, node: int | None = None) -> Iterator[dict[str, Load]]:
+        """A load on each proxy, by its kind; together so many requests a second."""
+        loads = {
+            proxy.kind: Load(hosts, port=proxy.port, address=proxy.address(node), rate=rate / len(self.proxies))
+            for proxy in self.proxies
+        }
+        with alone(), ExitStack() as running:
             with self.swarm.among_clients():
-                load.start()
-            try:
-                yield load
-            finally:
-                load.stop()
+                for load in loads.values():
+                    load.start()
+                    running.callback(load.stop)
+            yield loads
 
     # The installation
 
@@ -219,9 +204,11 @@ class Stack(Operator):
 
 
 @contextmanager
-def single(store: Images, *more: Path, nodes: int) -> Iterator[Stack]:
-    """deploy/single.yml (and more files) on a Swarm of its own, when its proxy is healthy."""
+def single(store: Images, *more: Path, nodes: int, places: Sequence[Place] = NGINX) -> Iterator[Stack]:
+    """deploy/single.yml (and more files) on a Swarm of its own, when its proxies are healthy."""
     swarm = Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), images=store.product(), nodes=nodes)
-    with swarm, Stack(swarm, "single.yml", *more) as stack:
-        stack.wait_healthy("proxy")
+    beside = [f"{place.kind}.yml" for place in places[1:]]
+    with swarm, Stack(swarm, "single.yml", *beside, *more, places=places) as stack:
+        for proxy in stack.proxies:
+            stack.wait_healthy(proxy.part)
         yield stack
