@@ -10,6 +10,7 @@ import pytest
 
 from support.swarm.commands import until
 from support.swarm.images import Images
+from support.swarm.proxy import BOTH, Proxy
 from support.swarm.stack import Stack, single
 
 pytestmark = [pytest.mark.swarm, pytest.mark.timeout(600)]
@@ -18,12 +19,17 @@ HOSTS = [f"h{number}.test" for number in range(12)]
 
 @pytest.fixture(scope="module")
 def stack(store: Images) -> Iterator[Stack]:
-    with single(store, nodes=1) as running:
+    with single(store, nodes=1, places=BOTH) as running:
         yield running
 
 
-def served(stack: Stack) -> list[str]:
-    return [host for host in HOSTS if stack.ask(host).status == 200]
+def served(proxy: Proxy) -> list[str]:
+    return [host for host in HOSTS if proxy.ask(host).status == 200]
+
+
+def stale_but_healthy(stack: Stack, proxy: Proxy) -> bool:
+    [(state, says)] = stack.health(proxy.part)
+    return state == "healthy" and "stale" in says
 
 
 def test_a_proxy_that_is_replaced_without_a_bus_serves_all_hosts(stack: Stack) -> None:
@@ -31,43 +37,55 @@ def test_a_proxy_that_is_replaced_without_a_bus_serves_all_hosts(stack: Stack) -
     stack.wait_answers(HOSTS[0], tasks=2)
     stack.scale("interlock_bus", 0)
     until(lambda: not stack.containers("bus"), 30, "the bus is gone")
-    assert served(stack) == HOSTS
-    until(lambda: "stale" in stack.health("proxy")[0][1], 30, "the proxy says that it is stale")
-    assert stack.health("proxy")[0][0] == "healthy"
-    [(node, first)] = stack.containers("proxy")
-    node.docker("kill", "-s", "KILL", first)
-    until(lambda: [id_ for _, id_ in stack.containers("proxy") if id_ != first], 60, "another task of the proxy")
-    until(lambda: served(stack) == HOSTS, 60, "the new proxy serves all hosts")
-    stack.wait_healthy("proxy")
-    assert "stale" in stack.health("proxy")[0][1]
-    assert stack.health("proxy")[0][0] == "healthy"
+    assert [served(proxy) for proxy in stack.proxies] == [HOSTS, HOSTS]
+    stack.until_each(lambda proxy: stale_but_healthy(stack, proxy), 30, "it is said that it is stale")
+    first = {}
+    for proxy in stack.proxies:
+        [(node, first[proxy.kind])] = stack.containers(proxy.part)
+        node.docker("kill", "-s", "KILL", first[proxy.kind])
+
+    def another(proxy: Proxy) -> bool:
+        return any(id_ != first[proxy.kind] for _, id_ in stack.containers(proxy.part))
+
+    stack.until_each(another, 60, "another task")
+    stack.until_each(lambda proxy: served(proxy) == HOSTS, 60, "the new one serves all hosts")
+    stack.until_each(lambda proxy: stale_but_healthy(stack, proxy), 60, "the new one is healthy, and says that too")
     stack.scale("interlock_bus", 1)
     stack.scale("many", 3)
     stack.wait_answers(HOSTS[-1], tasks=3)
-    until(lambda: "stale" not in stack.health("proxy")[0][1], 30, "fresh again")
+    stack.until_each(lambda proxy: "stale" not in stack.health(proxy.part)[0][1], 30, "fresh again")
 
 
-def test_either_of_worker_and_nginx_may_die_without_the_other(stack: Stack) -> None:
+MASTERS = {"nginx": "nginx: master", "haproxy": "haproxy -W"}
+"""By which the process that its worker has started is known; the oldest is meant."""
+
+
+@pytest.mark.parametrize("kind", MASTERS)
+def test_either_of_worker_and_proxy_may_die_without_the_other(stack: Stack, kind: str) -> None:
+    [proxy] = [proxy for proxy in stack.proxies if proxy.kind == kind]
     stack.service("shop", replicas=2)
     stack.wait_answers("shop.test", tasks=2)
-    [(node, id_)] = stack.containers("proxy")
+    [(node, id_)] = stack.containers(proxy.part)
 
     def pid_of(words: str) -> str:
-        listed = node.docker("top", id_, "-eo", "pid,args").splitlines()
-        return next((line.split()[0] for line in listed if words in line and "runtime.init" not in line), "")
+        listed = [line.split(maxsplit=1) for line in node.docker("top", id_, "-eo", "pid,args").splitlines()[1:]]
+        found = [int(pid) for pid, args in listed if words in args and "runtime.init" not in args]
+        return str(min(found, default=""))
 
-    nginx, worker = pid_of("nginx: master"), pid_of("interlock-extension")
-    with stack.load(["shop.test"]) as load:
+    master, worker = pid_of(MASTERS[kind]), pid_of("interlock-extension")
+    with stack.loads(["shop.test"]) as loads:
         os.kill(int(worker), signal.SIGKILL)
         until(lambda: pid_of("interlock-extension") not in {"", worker}, 20, "another worker")
-        assert pid_of("nginx: master") == nginx
+        assert pid_of(MASTERS[kind]) == master
         stack.scale("shop", 4)
         stack.wait_answers("shop.test", tasks=4)
-    assert load.report().failures == ()
-    assert pid_of("nginx: master") == nginx
+    assert {other: load.report().failures for other, load in loads.items()} == dict.fromkeys(loads, ())
+    assert pid_of(MASTERS[kind]) == master
     worker = pid_of("interlock-extension")
-    os.kill(int(nginx), signal.SIGKILL)
-    until(lambda: pid_of("nginx: master") not in {"", nginx}, 20, "another nginx")
+    os.kill(int(master), signal.SIGKILL)
+    until(lambda: pid_of(MASTERS[kind]) not in {"", master}, 20, "another proxy")
     stack.wait_answers("shop.test", tasks=4)
     assert pid_of("interlock-extension") == worker
-    assert [node_id for _, node_id in stack.containers("proxy")] == [id_]
+    assert [container for _, container in stack.containers(proxy.part)] == [id_]
+    stack.remove("shop")
+    stack.wait_unrouted("shop.test")

@@ -58,6 +58,8 @@ def test_both_rolling_updates(stack: Stack) -> None:
                 stack.wait_answers(f"{name}.test", tasks=tasks, version=version)
         stack.wait_drained()
     judged(loads, stack.outcomes(), "both rolling updates of two services")
+    [reloads] = [outcome.counters["reloads"] for outcome in stack.outcomes() if outcome.extension == "haproxy"]
+    assert reloads == 0
     stack.remove("shop", "blog")
 
 
