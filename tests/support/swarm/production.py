@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from support.swarm.lab import Swarm
+from support.swarm.proxy import NGINX, Place
 from support.swarm.stack import Stack
 
 ROLES = ("watcher", "planner", "proxy", "proxy-internal")
@@ -15,13 +17,17 @@ ROLES = ("watcher", "planner", "proxy", "proxy-internal")
 def production(
     swarm: Swarm,
     folder: Path,
-    *,
+    *more: Path,
     bus: int,
     public: list[int],
     internal: list[int],
     clusters: tuple[str, str] = ("", "internal"),
+    places: Sequence[Place] = NGINX,
 ) -> Stack:
-    """The stack, to be entered: the bus on one node, the proxies of the two service clusters on others (workers)."""
+    """The stack, to be entered: the bus on one node, the proxies of the two service clusters on others (workers).
+
+    `more`: further stack files; `places`: the proxies that there are then.
+    """
     labels = [
         (bus, "interlock.bus=yes"),
         *((node, "interlock.proxy=public") for node in public),
@@ -39,4 +45,5 @@ def production(
     for role, name in zip(ROLES, names, strict=True):
         swarm.docker("secret", "create", f"interlock-{role}", folder / f"{name}.url")
     env = {"INTERLOCK_CLUSTER": clusters[0], "INTERLOCK_INTERNAL_CLUSTER": clusters[1]}
-    return Stack(swarm, "production.yml", node=public[0], env=env, operator=folder / "operator.url")
+    operator = folder / "operator.url"
+    return Stack(swarm, "production.yml", *more, node=public[0], places=places, env=env, operator=operator)
