@@ -32,7 +32,7 @@ HAPROXY = Section(
             doc="Choose the task by the client's address, for every host."),
         Key(name="HideInfoHeaders", kind=flag(), default="false", ours=True,
             doc="Leave the headers x-request-id, x-proxy-id, x-server-info, x-upstream-… out of answers."),
-        Key(name="UnderscoresInHeaders", kind=flag(), default="false",
+        Key(name="UnderscoresInHeaders", kind=flag(), default="false", ours=True,
             doc="Take headers whose name has an underscore."),
         Key(name="WorkerProcesses", kind=number_or("auto", MOST_THREADS), default='"auto"', ours=True,
             doc="HAProxy's threads; `auto`: one for each processor that we may use."),
