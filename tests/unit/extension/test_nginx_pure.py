@@ -43,6 +43,12 @@ def test_a_storm_of_changes_ends_no_young_generation_for_its_number() -> None:
     assert ended(storm, Bounds(generations=2, memory=4)) == [1, 2, 3, 4]
 
 
+def test_old_generations_are_bounded_by_time() -> None:
+    """Every worker of it must be as old: it is ended as a whole."""
+    assert ended([old(1, age=86_400.0), old(2, age=86_399.0)], Bounds()) == [1]
+    assert ended([old(1, age=61.0), old(2, age=60.0), old(3, age=59.0)], Bounds(age=60.0)) == [1, 2]
+
+
 def test_old_generations_are_bounded_by_memory() -> None:
     assert ended([old(pid, 50, age=0.1) for pid in (100, 101, 102)], Bounds(memory=100)) == [100]
 

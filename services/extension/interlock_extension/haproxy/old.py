@@ -39,7 +39,7 @@ class OldWorkers:
             if identity is not None and identity.send_signal(signal.SIGTERM):
                 self.ended += 1
                 self._log.warning(
-                    "an old worker was ended with its last connections; with more memory it may finish",
+                    "an old worker was ended with its last connections: too many, too large together, or a day old",
                     seconds=round(worker.age, 1),
                     held=worker.memory,
                     most_for_all=self.bounds.memory,

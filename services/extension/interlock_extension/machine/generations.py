@@ -20,7 +20,7 @@ class OldWorker(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """How many old generations may live, and how many bytes they may hold together.
+    """How many old generations may live, for how many seconds, and how many bytes they may hold together.
 
     Younger ones than `young` seconds are spared by the number, not by the memory: in a storm of changes many come, and
     most go by themselves as soon as their idle connections are past their time.
@@ -29,6 +29,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     generations: int = 64
     memory: int = 512 * 1024 * 1024
     young: float = 30.0
+    age: float = 86_400.0
 
 
 def overdue(workers: Sequence[OldWorker], bounds: Bounds) -> list[OldWorker]:
@@ -41,7 +42,8 @@ def overdue(workers: Sequence[OldWorker], bounds: Bounds) -> list[OldWorker]:
     for kept, generation in enumerate(sorted(by_age, reverse=True), start=1):
         members = by_age[generation]
         memory += sum(worker.memory for worker in members)
-        past = kept > bounds.generations and min(worker.age for worker in members) >= bounds.young
-        if past or memory > bounds.memory:
+        youngest = min(worker.age for worker in members)
+        past = kept > bounds.generations and youngest >= bounds.young
+        if past or memory > bounds.memory or youngest >= bounds.age:
             ended += members
     return sorted(ended, key=lambda worker: worker.pid)
