@@ -32,10 +32,10 @@ help: ## Show this.
 up: $(VENV)/.demo ## Try it: a simulated swarm, the bus, nginx and every service; ARGS="..." go to `interlock demo up`.
 	@INTERLOCK_STOP_WITH_PARENT=$$PPID exec $(VENV)/bin/interlock demo up $(ARGS)
 
-# Five at a time, a file each: most tests wait for processes, not for the processor.
+# Six at a time, a file each: most tests wait for processes, not for the processor.
 # tests/support/schedule.py says whose turn it is.
 test: $(VENV)/.dev ## Run the tests that need nothing but this machine (under 5 minutes); says what it left out, and why.
-	@$(PYTEST) -n 5 --dist loadfile -m "not ($(LATER))" $(ARGS)
+	@$(PYTEST) -n 6 --dist loadfile -m "not ($(LATER))" $(ARGS)
 
 check: static architecture ## Formatting, lint, strict types, import contracts, architecture.
 
