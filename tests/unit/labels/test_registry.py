@@ -5,8 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from interlock.labels.documentation import text
+from interlock.labels.known.balancing import IP_HASH
+from interlock.labels.known.passive_checks import MAX_FAILS
+from interlock.labels.label import Label
 from interlock.labels.registry import LABELS
 
 NEW = """
@@ -57,3 +63,21 @@ def test_words_count_in_any_case_and_the_page_says_so() -> None:
                 taken = label.parse(word)
                 assert taken.flaws == ()
                 assert label.parse(word.upper()) == label.parse(word.title()) == taken
+
+
+@pytest.mark.parametrize(
+    ("label", "said", "depends"),
+    [
+        # Not there, not readable, the default, a value that is alike everywhere, and one that is not.
+        (MAX_FAILS, None, False),
+        (MAX_FAILS, "many", False),
+        (MAX_FAILS, "0", False),
+        (MAX_FAILS, "3", True),
+        (IP_HASH, "false", False),
+        (IP_HASH, "true", True),
+    ],
+)
+def test_whether_a_label_asks_for_what_proxies_may_do_each_in_its_own_way(
+    label: Label[Any], said: str | None, depends: bool
+) -> None:
+    assert label.depends({} if said is None else {label.name: said}) is depends
