@@ -9,9 +9,8 @@ from pathlib import Path
 
 from interlock.errors import ConfigRejected, ProxyUnavailable
 from interlock.runtime.parts import Part
-from interlock_extension.haproxy.refusal import Refusal, backend_of, read_refusal
+from interlock_extension.haproxy.refusal import Refusal, backend_of, complaint, read_refusal
 from interlock_extension.haproxy.render import BACKENDS, HOSTS, MAIN, compose, file_at, host_files
-from interlock_extension.haproxy.reply import complaint
 from interlock_extension.haproxy.routes import FOLDER
 
 FILES = ("-f", MAIN, "-f", BACKENDS)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterable
 
 from interlock.runtime.logging import get_logger
-from interlock.runtime.process import Identity
 from interlock_extension.machine import processes
-from interlock_extension.machine.generations import Bounds, OldWorker, overdue
+from interlock_extension.machine.ending import end_overdue
+from interlock_extension.machine.generations import Bounds, OldWorker
 
 
 class OldWorkers:
@@ -34,14 +33,5 @@ class OldWorkers:
             OldWorker(pid=pid, generation=order, age=time.monotonic() - since, memory=processes.resident(pid))
             for pid, (order, since) in self._since.items()
         ]
-        for worker in overdue(old, self.bounds):
-            identity = Identity.of(worker.pid)
-            if identity is not None and identity.send_signal(signal.SIGTERM):
-                self.ended += 1
-                self._log.warning(
-                    "an old worker was ended with its last connections: too many, too large together, or a day old",
-                    seconds=round(worker.age, 1),
-                    held=worker.memory,
-                    most_for_all=self.bounds.memory,
-                )
+        self.ended += end_overdue(old, self.bounds, self._log)
         return len(old), sum(worker.memory for worker in old)

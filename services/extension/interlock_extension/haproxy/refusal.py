@@ -19,15 +19,17 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     line: int = 0
 
 
-def read_refusal(text: str) -> Refusal:
-    """The first complaint in what HAProxy wrote."""
+def complaint(text: str) -> str:
+    """The first alert in what HAProxy wrote; empty where there is none."""
     found = _ALERT.search(text)
-    if found is None:
-        return Refusal(said=text.strip()[-300:] or "without saying why")
-    place = _PLACE.search(found["said"])
-    if place is None:
-        return Refusal(said=found["said"])
-    return Refusal(said=found["said"], file=place["file"], line=int(place["line"]))
+    return found["said"] if found else ""
+
+
+def read_refusal(text: str) -> Refusal:
+    """Of what HAProxy wrote against a configuration that it refused."""
+    said = complaint(text) or text.strip()[-300:] or "without saying why"
+    place = _PLACE.search(said)
+    return Refusal(said=said, file=place["file"], line=int(place["line"])) if place else Refusal(said=said)
 
 
 def backend_of(refusal: Refusal) -> str:

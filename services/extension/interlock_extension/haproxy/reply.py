@@ -41,7 +41,6 @@ _FIGURES = {
 _OLD = "# old workers"
 _WORKER = re.compile(r"^(\d+)\s+worker\s", re.MULTILINE)
 _RUNS = re.compile(r'value="(?P<generation>[0-9a-f]+)[ "]')
-_ALERT = re.compile(r"^\[ALERT\]\s+(?:\(\d+\)|\S+) : (?P<said>.*)$", re.MULTILINE)
 _FAILED = re.compile(r"\[failed: [1-9]")
 
 
@@ -139,12 +138,6 @@ def generation(said: str) -> str:
 def retire(pid: int) -> Token:
     """The line for the master by which an old worker hands over what it is still asked."""
     return Token(f"@!{pid:d} {written(retired())}\n")
-
-
-def complaint(text: str) -> str:
-    """The first alert in what HAProxy said at a start; empty where there is none."""
-    found = _ALERT.search(text)
-    return found["said"] if found else ""
 
 
 def info(text: str) -> dict[str, str]:

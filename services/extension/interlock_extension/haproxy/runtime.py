@@ -14,6 +14,7 @@ from interlock.errors import ProxyUnavailable
 from interlock.runtime import health
 from interlock_extension.haproxy import reply
 from interlock_extension.haproxy.delta import Command
+from interlock_extension.haproxy.refusal import complaint
 from interlock_extension.haproxy.render import RUNTIME_SOCKET, STATUS_SOCKET
 from interlock_extension.haproxy.reply import Verdict, Workers
 
@@ -76,7 +77,7 @@ class Runtime:
     def startup_log(self) -> str:
         """What HAProxy complained of when it last read its files; empty before 2.7, which does not tell."""
         try:
-            return reply.complaint(self._say(MASTER_SOCKET, "show startup-logs\n"))
+            return complaint(self._say(MASTER_SOCKET, "show startup-logs\n"))
         except ProxyUnavailable:
             return ""
 

@@ -1,4 +1,4 @@
-"""What this machine lets nginx have: processors, and open files. Shell."""
+"""What this machine lets a proxy have: processors, and open files. Shell."""
 
 from __future__ import annotations
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from interlock.runtime.logging import get_logger
-from interlock.runtime.process import Identity
 from interlock_extension.machine import processes
-from interlock_extension.machine.generations import Bounds, OldWorker, overdue
+from interlock_extension.machine.ending import end_overdue
+from interlock_extension.machine.generations import Bounds, OldWorker
 from interlock_extension.nginx import family
 from interlock_extension.nginx.markers import Markers
 
@@ -48,16 +47,7 @@ class Retired:
         titles = {pid: title for pid in present if (title := processes.title(pid))}
         self._leaves = {pid: leave for pid, leave in self._leaves.items() if pid in titles}
         old = [self._seen(pid) for pid, title in titles.items() if title == family.LEAVING]
-        for worker in overdue(old, self.bounds):
-            identity = Identity.of(worker.pid)
-            if identity is not None and identity.send_signal(signal.SIGTERM):
-                self.ended += 1
-                self._log.warning(
-                    "an old worker was ended with its last connections: too many, too large together, or a day old",
-                    seconds=round(worker.age, 1),
-                    held=worker.memory,
-                    most_for_all=self.bounds.memory,
-                )
+        self.ended += end_overdue(old, self.bounds, self._log)
         if all(worker.pid in self._leaves for worker in old):
             self._markers.clear(keep={leave.generation for leave in self._leaves.values()})
         return len(old), sum(worker.memory for worker in old)
