@@ -61,15 +61,25 @@ class Churn:
         self.story.append((time.time(), act.__name__))
         act()
 
+    def updating(self, name: str) -> bool:
+        return (self.sim.service(name).get("UpdateStatus") or {}).get("State") == "updating"
+
+    def fragile(self, name: str) -> bool:
+        """Whether an edit may leave Swarm without a task that listens: it takes the next task away at once."""
+        order = (self.sim.service(name)["Spec"].get("UpdateConfig") or {}).get("Order")
+        return order != "start-first" and self.updating(name)
+
     def scale(self) -> None:
         name, replicas = self.draw.choice(SERVICES), self.draw.randint(2, 6)
+        if self.fragile(name):
+            return
         self.story.append((time.time(), f"{name} to {replicas}"))
         self.sim.scale(name, replicas)
 
     def roll(self) -> None:
         name = self.draw.choice(SERVICES)
         order = self.draw.choice(["start-first", "stop-first"])
-        if (self.sim.service(name).get("UpdateStatus") or {}).get("State") == "updating":
+        if self.updating(name):
             # Two updates at once may leave Swarm without a single task that listens, and then nobody can answer.
             return
         self.version += 1
@@ -78,6 +88,8 @@ class Churn:
 
     def relabel(self) -> None:
         name = self.draw.choice(SERVICES)
+        if self.fragile(name):
+            return
         hosts = f"{name}.test" + self.draw.choice(["", f",www.{name}.test", f",{self.version}.{name}.test"])
         self.sim.set_labels(name, {"com.docker.lb.hosts": hosts, "com.docker.lb.port": "8080"})
 
@@ -95,10 +107,7 @@ class Churn:
 
     def stopping(self) -> bool:
         """Whether a task is about to be stopped, or will be by an update that is under way."""
-        updating = any(
-            (self.sim.service(name).get("UpdateStatus") or {}).get("State") == "updating" for name in SERVICES
-        )
-        return updating or any(
+        return any(map(self.updating, SERVICES)) or any(
             task["Status"]["State"] == "running" and task["DesiredState"] != "running"
             for name in SERVICES
             for task in self.sim.docker_tasks(name)

@@ -177,7 +177,7 @@ def _lives(told: Told, service: str) -> list[tuple[bool, list[tuple[str, str]]]]
     return sorted(lives)
 
 
-@pytest.mark.parametrize("service", ["shop", "door", "plain", "bare", "all", "nowhere"])
+@pytest.mark.parametrize("service", ["shop", "door", "plain", "bare", "all", "nowhere", "edited"])
 def test_tasks_live_the_same_lives(both: Both, service: str) -> None:
     assert _lives(both.simulator, service) == _lives(both.docker, service)
 
@@ -275,6 +275,20 @@ def test_an_update_is_told_by_its_status(both: Both, which: str) -> None:
         assert _forms(one, ("CompletedAt",)) == ({"time"} if one["State"] == "completed" else {"absent"})
     # No change of a task, no status.
     assert told.updates("shop") == [""]
+
+
+@pytest.mark.parametrize("which", ["simulator", "docker"])
+def test_an_edit_in_the_midst_of_an_update_takes_the_next_task_at_once(both: Both, which: str) -> None:
+    """One that changes nothing does not."""
+    told: Told = getattr(both, which)
+    mine = [task for task in told.of("edited") if told.tasks[task][0].at < told.marks["stop-first"]]
+    old = [task for task in mine if told.tasks[task][0].at < told.marks["label"]]
+    first, second = sorted(_instant(told, task, desired="shutdown") for task in old)
+    assert first < told.marks["edited"] - 0.4 < told.marks["edited"] - 0.05 < second
+    over = [_instant(told, task, desired="shutdown", state="shutdown") for task in old]
+    assert second < min(over), "the first is still there when the second is told to go"
+    fresh = [_instant(told, task, desired="running") for task in mine if task not in old]
+    assert min(over) - 0.05 <= min(fresh) < max(over), "the first replacement waits for the first task alone"
 
 
 def _said(told: Told, events: list[Json]) -> dict[str, list[str]]:

@@ -21,14 +21,21 @@ def _settings(service: Service, *, rollback: bool) -> Json:
 
 
 def begin(swarm: Swarm, service: Service, now: float) -> None:
-    """After a changed spec: a new rollout, in place of one under way, if any slot's task is of the old spec."""
-    swarm.rollouts.pop(service.id, None)
+    """After an update: a new rollout, in place of one towards another spec, if any slot's task is of the old spec."""
+    under_way = swarm.rollouts.get(service.id)
     rolling_back = (service.update_status or {}).get("State") == "rollback_started"
+    if under_way is not None and under_way.spec == service.spec and under_way.rollback is rolling_back:
+        return
+    swarm.rollouts.pop(service.id, None)
+    awaited = set(swarm.replaces.values())
     queue = [
         key
         for key, tasks in orchestrator.slots(swarm, service.id).items()
-        # A new task that still waits for its turn is as unfinished as an old one: nobody else would let it start.
-        if any(orchestrator.is_dirty(service, task) or task.desired == "ready" for task in tasks)
+        # A new task that waits for the end of an old one starts by itself; for another's turn nobody else would see.
+        if any(
+            orchestrator.is_dirty(service, task) or (task.desired == "ready" and task.id not in awaited)
+            for task in tasks
+        )
     ]
     if not queue:
         if rolling_back:
@@ -36,7 +43,9 @@ def begin(swarm: Swarm, service: Service, now: float) -> None:
         return
     if not rolling_back:
         service = _status(swarm, service, "updating", "update in progress", now)
-    swarm.rollouts[service.id] = Rollout(rollback=rolling_back, queue=queue, total=len(queue), started=now)
+    swarm.rollouts[service.id] = Rollout(
+        spec=service.spec, rollback=rolling_back, queue=queue, total=len(queue), started=now
+    )
     swarm.dirty[service.id] = None
 
 
@@ -87,7 +96,8 @@ def _replace(swarm: Swarm, service: Service, rollout: Rollout, key: str, now: fl
         return  # scaled away meanwhile
     old = [task for task in tasks if orchestrator.is_dirty(service, task)]
     fresh = next((task for task in tasks if not orchestrator.is_dirty(service, task)), None)
-    start_first = _order(service, rollout) == "start-first" and service.replicas is not None
+    # One that is left of an update in whose midst another began has the place at once, whether it runs yet or not.
+    start_first = _order(service, rollout) == "start-first" and service.replicas is not None and fresh is None
     if fresh is None:
         fresh = orchestrator.create(swarm, service, key, now, desired="ready")
         if start_first:
@@ -96,6 +106,7 @@ def _replace(swarm: Swarm, service: Service, rollout: Rollout, key: str, now: fl
     if not start_first:
         for task in old:
             lifecycle.want(swarm, task, "shutdown", now)
+            swarm.replaces[task.id] = fresh.id
 
 
 def _follow(swarm: Swarm, service: Service, rollout: Rollout, key: str, now: float) -> None:

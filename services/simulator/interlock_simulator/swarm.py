@@ -21,7 +21,7 @@ import msgspec
 from interlock_simulator.addresses import Pool, Subnet
 from interlock_simulator.events import Ring
 from interlock_simulator.profile import REAL, Profile
-from interlock_simulator.values import Attachment, Effect, Material, Network, Node, Service, Task
+from interlock_simulator.values import Attachment, Effect, Json, Material, Network, Node, Service, Task
 
 _ALPHABET = string.digits + string.ascii_lowercase
 
@@ -51,6 +51,8 @@ class Truth:
 class Rollout:
     """A rolling update under way: which slots wait, which are being replaced, which new tasks are watched."""
 
+    spec: Json
+    """Of the service, towards which it works."""
     rollback: bool
     queue: list[str]
     total: int

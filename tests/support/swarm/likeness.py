@@ -272,7 +272,8 @@ def _opening(story: _Story) -> None:
     story.create("bare", networks=[], restart_policy=None, constraints=first)
     story.create("all", replicas=None, endpoint_mode="dnsrr")
     story.create("nowhere", constraints=["node.labels.moon==full"])
-    for name, tasks in (("shop", 2), ("door", 1), ("plain", 1), ("bare", 1), ("all", 2)):
+    story.create("edited", replicas=2)
+    for name, tasks in (("shop", 2), ("door", 1), ("plain", 1), ("bare", 1), ("all", 2), ("edited", 2)):
         story.settle(name, tasks)
 
 
@@ -285,6 +286,14 @@ def _changes(story: _Story) -> None:
     story.settle("shop", 4)
     story.api.scale("shop", 2)
     story.settle("shop", 2)
+    # In the midst of the first task's replacement: what changes nothing, and what makes another update of it.
+    story.api.update("edited", env={"VERSION": "2"}, order="stop-first")
+    story.wait(lambda: len(story.tasks("edited")) == 3, "the update begins")
+    story.api.scale("edited", 2)
+    time.sleep(0.5)
+    story.chapter("edited")
+    story.api.set_labels("edited", {"more": "yes"})
+    story.settle("edited", 2)
     for version, order in (("2", "stop-first"), ("3", "start-first")):
         story.chapter(order)
         # On a service of one task, so that its steps are in order on every engine.
@@ -383,7 +392,7 @@ def _listings(story: _Story) -> None:
 def _ending(story: _Story) -> None:
     story.chapter("remove")
     [task, *_] = story.running("shop")
-    for name in ("shop", "door", "plain", "bare", "all", "nowhere"):
+    for name in ("shop", "door", "plain", "bare", "all", "nowhere", "edited"):
         story.record(f"remove {name}", "DELETE", f"{API}/services/{name}")
     story.record("tasks of a removed service", "GET", filtered("tasks", service=["shop"]))
     story.wait(lambda: story.subject.ended(task), "the process of a removed task ends")

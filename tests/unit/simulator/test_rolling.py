@@ -141,6 +141,45 @@ def test_scaling_in_the_midst_of_an_update_ends_right(order: str) -> None:
     assert {task.workload.version for task in lab.running(shop)} == {"2"}
 
 
+def test_an_update_towards_the_same_spec_does_not_begin_again() -> None:
+    lab = Clocked()
+    shop = lab.service(replicas=2, UpdateConfig={**MANY, "Order": "stop-first"})
+    lab.go(3)
+    lab.update(shop, version="2")
+    lab.go(1.0)
+    lab.update(shop, version="2")
+    lab.go(1.0)
+    assert len(lab.running(shop)) == 1
+    lab.go(40)
+    assert lab.status(shop) == "completed"
+    assert {task.workload.version for task in lab.running(shop)} == {"2"}
+
+
+def test_another_stop_first_update_takes_the_next_task_and_the_first_replacement_starts_in_its_time() -> None:
+    lab = Clocked()
+    shop = lab.service(replicas=2, UpdateConfig={**MANY, "Order": "stop-first"})
+    lab.go(3)
+    lab.update(shop, version="2")
+    lab.go(2.0)
+    lab.update(shop, version="2", Labels={"more": "yes"})
+    lab.go(0.1)
+    assert lab.running(shop) == []
+    lab.go(2.5)
+    assert [task.workload.version for task in lab.running(shop)] == ["2"]
+
+
+def test_another_start_first_update_lets_the_old_go_before_the_new_runs() -> None:
+    lab = Clocked()
+    shop = lab.service(replicas=1, UpdateConfig={**MANY, "Order": "start-first"})
+    lab.go(3)
+    lab.update(shop, version="2")
+    lab.go(0.2)
+    assert [task.workload.version for task in lab.running(shop)] == ["1"]
+    lab.update(shop, version="2", Labels={"more": "yes"})
+    lab.go(0.05)
+    assert lab.running(shop) == []
+
+
 @pytest.mark.parametrize("order", ["start-first", "stop-first"])
 def test_an_edit_at_any_moment_of_an_update_leaves_no_task_waiting(order: str) -> None:
     """A task that was prepared for its slot must start also when the update that prepared it is replaced."""

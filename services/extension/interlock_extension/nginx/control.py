@@ -176,7 +176,7 @@ class NginxControl:
             name="nginx", cwd=self._place.folder, stdout=1, stderr=2, die_with_parent=False,
         )  # fmt: skip
         deadline = time.monotonic() + APPLY_TIMEOUT
-        while not (ask(self._place.folder, _VERSION_PATH) or "").startswith(generation):
+        while not self._answers_by(process.pid, generation):
             if not process.alive():
                 end_detached(self._place.folder, process.returncode)
                 self._explain_start(mark)
@@ -191,6 +191,12 @@ class NginxControl:
         self._process = process
         self._place.proven()
         self._settle(identity, generation)
+
+    def _answers_by(self, master: int, generation: str) -> bool:
+        # One that detaches itself may answer by another's workers before the process that was started is gone.
+        return any(map(_is_worker, processes.children(master))) and (
+            ask(self._place.folder, _VERSION_PATH) or ""
+        ).startswith(generation)
 
     def _settle(self, master: Identity, generation: str) -> None:
         self._master = master
