@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import assert_never
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlock.model.names import upstream_name
-from interlock.model.routing import Endpoint, HostRedirect, Route, Upstream, VirtualHost
+from interlock.model.routing import Endpoint, HostRedirect, PassiveChecks, Route, Upstream, VirtualHost
 from interlock_extension.haproxy import delta
 from interlock_extension.haproxy.delta import (
     AddMap,
@@ -18,6 +19,7 @@ from interlock_extension.haproxy.delta import (
     Command,
     DelMap,
     DelServer,
+    EnableChecks,
     NotInPlace,
     Running,
     SetMap,
@@ -33,7 +35,7 @@ MADE = renderer()
 
 
 class Model:
-    """HAProxy's state: maps, and servers with whether they are ready. It refuses what HAProxy refuses."""
+    """HAProxy's state: maps, and servers with whether they are ready and checked. It refuses what HAProxy refuses."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
         composed = compose(files, "1 x")
@@ -42,8 +44,9 @@ class Model:
             for name, data in composed.files.items()
             if name.endswith(".map")
         }
-        self.backends: dict[str, dict[str, tuple[str, str]]] = {}
+        self.backends: dict[str, dict[str, tuple[str, str, str]]] = {}
         self.ready: set[tuple[str, str]] = set()
+        self.checked: set[tuple[str, str]] = set()
         for data in (data for name, data in files.items() if name.endswith(".cfg")):
             backend = ""
             for line in data.decode().splitlines():
@@ -51,26 +54,34 @@ class Model:
                     backend = found[1]
                     assert backend not in self.backends
                     self.backends[backend] = {}
-                elif found := re.fullmatch(r" +server (\S+) (\S+) id (\d+)", line):
-                    self._add(backend, found[1], found[2], found[3])
+                elif found := re.fullmatch(r" +server (\S+) (.+ id .+)", line):
+                    self._add(backend, found[1], found[2])
                     self.ready.add((backend, found[1]))
+                    if " check " in found[2]:
+                        self.checked.add((backend, found[1]))
 
-    def _add(self, backend: str, name: str, address: str, number: str) -> None:
+    def _add(self, backend: str, name: str, written: str) -> None:
         servers = self.backends[backend]
         assert name not in servers
-        assert number not in {each[1] for each in servers.values()}
-        servers[name] = (address, number)
+        found = re.fullmatch(r"(\S+) id (\d+)(| check observe layer4 .+)", written)
+        assert found, written
+        assert found[2] not in {each[1] for each in servers.values()}
+        servers[name] = (found[1], found[2], found[3])
 
     def run(self, command: Command) -> None:
         match command:
             case AddServer(backend=backend, server=server):
-                self._add(backend, server.name, server.address, str(server.number))
+                self._add(backend, server.name, delta.written_server(server))
+            case EnableChecks(backend=backend, server=name):
+                assert self.backends[backend][name][2]
+                self.checked.add((backend, name))
             case SetState(backend=backend, server=name, state=state):
                 assert name in self.backends[backend]
                 (self.ready.add if state == "ready" else self.ready.discard)((backend, name))
             case DelServer(backend=backend, server=name):
                 assert (backend, name) not in self.ready
                 del self.backends[backend][name]
+                self.checked.discard((backend, name))
             case AddMap(map=map_, key=key, value=value):
                 assert key not in self.maps[map_]
                 self.maps[map_][key] = value
@@ -79,6 +90,8 @@ class Model:
                 self.maps[map_][key] = value
             case DelMap(map=map_, key=key):
                 del self.maps[map_][key]
+            case _:
+                assert_never(command)
         self.check()
 
     def check(self) -> None:
@@ -100,7 +113,7 @@ class Model:
             routes[key] = name(backend) + mark + more
         reached = {value.partition("|")[0] for value in self.maps[ROUTES].values()} - {NOBODY}
         servers = {
-            (name(backend), server, *self.backends[backend][server])
+            (name(backend), server, *self.backends[backend][server], (backend, server) in self.checked)
             for backend, server in self.ready
             if backend in reached
         }
@@ -110,6 +123,7 @@ class Model:
         return routes, servers, rest
 
 
+PASSIVE = st.sampled_from([{}, {"s": PassiveChecks(max_fails=0)}, {"s": PassiveChecks(max_fails=2, fail_timeout=3)}])
 PATHS = st.lists(st.sampled_from(["/", "/app", "/app/x"]), unique=True, max_size=3)
 
 
@@ -131,6 +145,7 @@ def views(draw: st.DrawFn) -> HostView:
                 ip_hash=draw(st.booleans()),
                 sticky_cookie=draw(st.sampled_from(["", "sid", "a.b"])),
                 websockets=tuple(draw(st.lists(st.sampled_from(["/", "/app", "/ws"]), max_size=2, unique=True))),
+                passive=draw(PASSIVE),
             )
         )
         ends = draw(st.lists(st.integers(1, 5), unique=True, max_size=4))

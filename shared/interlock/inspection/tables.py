@@ -138,15 +138,16 @@ def _clusters(view: StatusView) -> Table:
 
 
 def _proxies(view: StatusView) -> Table:
-    table = _table("proxy", "cluster", "runs", "hosts", "endpoints", "drain misses", "last change", wide="last change")
+    columns = ("proxy", "extension", "cluster", "runs", "hosts", "endpoints", "drain misses", "last change")
+    table = _table(*columns, wide="last change")
     for cluster in view.clusters:
         for proxy in cluster.proxies:
             o = proxy.outcome
             runs = Text(str(o.version or "nothing"), style="yellow" if proxy.behind else "")
             waiting = f" + {o.waiting} waiting" if o.waiting else ""
             table.add_row(
-                o.proxy, _name(cluster), runs, str(o.hosts), f"{o.endpoints}{waiting}", str(o.drain_misses),
-                f"{o.result}{f' ({o.reason})' if o.reason else ''}",
+                o.proxy, o.extension, _name(cluster), runs, str(o.hosts), f"{o.endpoints}{waiting}",
+                str(o.drain_misses), f"{o.result}{f' ({o.reason})' if o.reason else ''}",
             )  # fmt: skip
     return table
 

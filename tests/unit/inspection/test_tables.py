@@ -65,11 +65,12 @@ def test_a_problem_names_who_else_is_concerned() -> None:
 
 def test_a_proxy_says_what_it_runs_and_what_it_refused() -> None:
     outcome = Outcome(
-        proxy="p1", extension="nginx", version=VERSION, result="reloaded", reason="routes", drain_misses=2,
+        proxy="p1", extension="haproxy", version=VERSION, result="reloaded", reason="routes", drain_misses=2,
         rejections=(HostRejection(host="bad.example", reason="[emerg] no"),),
     )  # fmt: skip
     text = shown(tables.status_tables(status(proxies=(ProxyView(outcome=outcome, behind=False),))))
     assert "reloaded (routes)" in text
+    assert "haproxy" in text
     assert "rejected  p1: bad.example: [emerg] no" in text
 
 
