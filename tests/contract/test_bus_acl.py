@@ -98,10 +98,10 @@ def guarded(server: Guarded) -> Guarded:
 
 def _lease(bus: Bus, admin: Bus, key: str) -> None:
     admin.command("SET", key, "not of our making")
-    first, second = Lease(bus, key, "first", ttl=0.05), Lease(bus, key, "second", ttl=5.0)
+    first, second = Lease(bus, key, "first", ttl=0.2), Lease(bus, key, "second", ttl=5.0)
     assert first.acquire()
     assert second.acquire() is None
-    time.sleep(0.06)
+    time.sleep(0.25)
     assert second.acquire(), "a lease that ran out is not taken over"
     second.release()
 

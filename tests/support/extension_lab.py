@@ -156,7 +156,7 @@ class WorkerLab:
         found = Outcomes(self.bus).live(CLUSTER)
         return found[0] if found else None
 
-    def until_runs(self, version: Version, timeout: float = 10.0) -> Outcome:
+    def until_runs(self, version: Version, timeout: float = 30.0) -> Outcome:
         found: list[Outcome] = []
 
         def runs() -> bool:

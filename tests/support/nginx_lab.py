@@ -29,7 +29,7 @@ both = pytest.mark.parametrize(
 """For tests whose `nginx` or `lab` must do as well with an old nginx."""
 
 
-def until(condition: Callable[[], object], what: str, timeout: float = 10.0) -> None:
+def until(condition: Callable[[], object], what: str, timeout: float = 30.0) -> None:
     """Wait for a condition; fail with what was waited for."""
     deadline = time.monotonic() + timeout
     while not condition():

@@ -341,7 +341,7 @@ class Pipeline:
         entries = self.bus.command("XRANGE", f"{keys.outcomes(Cluster(REGION, cluster))}:log", "-", "+")
         return [codec.decode("outcome", fields[b"d"], Outcome) for _, fields in entries]
 
-    def wait(self, condition: Callable[[], T], what: str | Callable[[], str], timeout: float = 10.0) -> Any:
+    def wait(self, condition: Callable[[], T], what: str | Callable[[], str], timeout: float = 30.0) -> Any:
         """Waits until `condition` is true and gives its value; an error of ours counts as not yet."""
         deadline = time.monotonic() + timeout
         error: Exception | None = None

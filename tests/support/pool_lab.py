@@ -153,7 +153,7 @@ class PoolLab:
         """The clusters whose lease it holds, and the epochs."""
         return {cluster: epoch for cluster, (owner, epoch) in self.leases().items() if owner == worker}
 
-    def until_shared(self, *workers: str, within: float = 10.0) -> float:
+    def until_shared(self, *workers: str, within: float = 30.0) -> float:
         """Until these hold all leases, in equal shares."""
         least = len(self.clusters) // len(workers)
 
@@ -171,7 +171,7 @@ class PoolLab:
         tenant = self.tenant(cluster)
         return decide(tenant, self.host(cluster), "/") if tenant else None
 
-    def until_served(self, within: float = 10.0) -> float:
+    def until_served(self, within: float = 30.0) -> float:
         """Until the device serves of every cluster what is wanted."""
         return eventually(lambda: self.behind() == {}, within, f"all is served; {self.behind()}")
 

@@ -25,7 +25,7 @@ from interlock_watcher.app import Watcher, WatcherOptions
 T = TypeVar("T")
 
 
-def until(what: str, condition: Callable[[], T], show: Callable[[], object] = lambda: "", *, timeout: float = 8.0) -> T:
+def until(what: str, condition: Callable[[], T], show: Callable[[], object] = str, *, timeout: float = 20.0) -> T:
     """The first true value of the condition. Fails after `timeout` seconds, naming `what` and what `show` gives."""
     end = time.monotonic() + timeout
     while True:

@@ -29,7 +29,7 @@ def sim(simulator: SimulatorClient) -> Iterator[SimulatorClient]:
     until(lambda: not simulator.docker_tasks())
 
 
-def until(condition: Callable[[], object], timeout: float = 8.0) -> None:
+def until(condition: Callable[[], object], timeout: float = 20.0) -> None:
     end = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < end, "the condition did not come true in time"
