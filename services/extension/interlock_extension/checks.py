@@ -1,4 +1,4 @@
-"""What `interlock doctor` looks at for any worker: where it runs, its state folder, who answers for names."""
+"""What `interlock doctor` looks at for any worker: where it runs, its state folder, who answers for names, memory."""
 
 from __future__ import annotations
 
@@ -73,6 +73,17 @@ def names(resolv: Path, *, inside: bool) -> Finding:
         "names", f"Docker's resolver ({DOCKER}) is not the first name server of {resolv}",
         lost="a bus that is named by its service may not be found; addresses are not confirmed while the bus is away",
         remedy="attach the container to an overlay network, or name the bus by an address",
+    )  # fmt: skip
+
+
+def memory(limit: int, least: int) -> Finding:
+    """Of a proxy whose old workers finish after a reload. `limit`: bytes that we may have; `least`: megabytes."""
+    megabytes = f"{limit / 2**20:.0f} MB; old workers may hold a quarter of it"
+    if limit >= least * 2**20:
+        return ok("memory", megabytes)
+    return warning(
+        "memory", megabytes, lost="after a few reloads, long requests on old workers are ended early",
+        remedy=f"give the container {least} MB or more",
     )  # fmt: skip
 
 

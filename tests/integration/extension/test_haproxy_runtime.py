@@ -11,9 +11,9 @@ from interlock.model.names import upstream_name
 from interlock.model.routing import HostRedirect, Route, VirtualHost
 from interlock_extension.haproxy import delta
 from interlock_extension.haproxy.delta import AddServer, DelMap, DelServer, SetMap, SetState
-from interlock_extension.haproxy.escape import Token
 from interlock_extension.haproxy.routes import Server
 from interlock_extension.port import HostView
+from interlock_extension.rendering.tokens import Token
 from support.haproxy_lab import HaproxyLab, each_haproxy, haproxy_lab
 from support.nginx_lab import Backend, ask, endpoint, until, upstream
 

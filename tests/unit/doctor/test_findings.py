@@ -199,9 +199,14 @@ def test_names_and_open_files(tmp_path: Path) -> None:
     assert nginx_checks.open_files(1023, 1024).severity == "warning"
 
 
-def test_memory_and_open_files_of_haproxy() -> None:
-    assert haproxy_checks.memory(192 * 2**20).severity == "ok"
-    assert haproxy_checks.memory(191 * 2**20).severity == "warning"
+def test_memory() -> None:
+    assert checks.memory(192 * 2**20, 192).severity == "ok"
+    found = checks.memory(191 * 2**20, 192)
+    assert (found.severity, found.remedy) == ("warning", "give the container 192 MB or more")
+    assert found.found.startswith("191 MB;")
+
+
+def test_open_files_of_haproxy() -> None:
     assert haproxy_checks.files(2144, 2144, 1024).severity == "ok"
     assert haproxy_checks.files(2143, 2144, 1024).severity == "error"
 

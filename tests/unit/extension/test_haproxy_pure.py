@@ -10,10 +10,10 @@ from interlock.model.routing import Route, Upstream, VirtualHost
 from interlock_extension.haproxy import reply, routes
 from interlock_extension.haproxy.config import HaproxyConfig, read_config
 from interlock_extension.haproxy.delta import AddMap, AddServer, Command, DelServer, SetMap, SetState
-from interlock_extension.haproxy.escape import Token
 from interlock_extension.haproxy.render import MAIN, spares
 from interlock_extension.haproxy.routes import Server
 from interlock_extension.port import HostView
+from interlock_extension.rendering.tokens import Token
 from support.haproxy_lab import renderer
 from support.nginx_lab import endpoint, upstream, view, virtual_host
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from interlock.doctor.port import Ask, Check, Finding, error, ok, warning
+from interlock.doctor.port import Ask, Check, Finding, error, ok
 from interlock.errors import PartMissing
 from interlock.runtime.parts import find_haproxy
+from interlock_extension.checks import memory
 from interlock_extension.haproxy.config import read_config
 from interlock_extension.haproxy.options import needed_files
 from interlock_extension.machine.limits import open_files
 from interlock_extension.machine.processes import memory_limit
 from interlock_extension.told import told_by
 
-_SMALL = 192 * 2**20
+_LEAST_MEMORY = 192
+"""Megabytes. At a reload there are two processes for a while."""
 
 
 def run(ask: Ask) -> Iterable[Finding]:
@@ -21,7 +23,7 @@ def run(ask: Ask) -> Iterable[Finding]:
     if ask.extension != "haproxy" and ask.role == "proxy":
         return
     yield _program(ask)
-    yield memory(memory_limit())
+    yield memory(memory_limit(), _LEAST_MEMORY)
     if ask.extension != "haproxy":
         # The table of another kind of proxy has other options.
         return
@@ -39,17 +41,6 @@ def _program(ask: Ask) -> Finding:
             "haproxy", str(missing), lost="nothing is served",
             remedy="install HAProxy 2.6 or newer, give --haproxy, or: pip install 'interlock[embedded-haproxy]'",
         )  # fmt: skip
-
-
-def memory(limit: int) -> Finding:
-    """Bytes that we may have, against what a reload needs: two processes for a while."""
-    megabytes = f"{limit / 2**20:.0f} MB; old workers may hold a quarter of it"
-    if limit >= _SMALL:
-        return ok("memory", megabytes)
-    return warning(
-        "memory", megabytes, lost="after a few reloads, long requests on old workers are ended early",
-        remedy="give the container 192 MB or more",
-    )  # fmt: skip
 
 
 def files(allowed: int, needed: int, connections: int) -> Finding:

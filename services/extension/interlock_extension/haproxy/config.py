@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import msgspec
 
 from interlock.config.haproxy import HAPROXY
-from interlock.config.kinds import Unfit
 from interlock.errors import ConfigError
+from interlock_extension.options import read_option
 
 
 class HaproxyConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +31,7 @@ class HaproxyConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _FIELDS = {name.replace("_", ""): name for name in HaproxyConfig.__struct_fields__}
+_KNOWN = f"HAProxy has {', '.join(key.name for key in HAPROXY.keys)}"
 _LOGS = ("/dev/stdout", "/dev/stderr", "off")
 
 
@@ -42,17 +43,8 @@ def read_config(options: Mapping[str, object], places: Mapping[str, str] | None 
     found: dict[str, object] = {}
     for name, value in options.items():
         place = (places or {}).get(name) or f"HAProxy option {name}"
-        key = HAPROXY.key(name)
-        if key is None:
-            near = HAPROXY.nearest(name)
-            hint = f"did you mean {near}?" if near else f"HAProxy has {', '.join(key.name for key in HAPROXY.keys)}"
-            raise ConfigError(f"{place}: unknown key; {hint}")
-        try:
-            read = key.kind.read(value)
-        except Unfit as unfit:
-            shown = "…" if key.secret else repr(value)
-            raise ConfigError(f"{place} = {shown}: {unfit.said(key.name)}") from unfit
-        if key.name == "AccessLogPath" and read not in _LOGS:
+        read = read_option(name, value, place, section=HAPROXY, known=_KNOWN)
+        if name.lower() == "accesslogpath" and read not in _LOGS:
             raise ConfigError(f"{place} = {value!r}: HAProxy writes no files; write one of {', '.join(_LOGS)}")
         if name.lower() in _FIELDS:
             found[_FIELDS[name.lower()]] = read

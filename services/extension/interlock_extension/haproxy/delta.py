@@ -12,7 +12,6 @@ from typing import Literal
 import msgspec
 
 from interlock_extension.haproxy import escape
-from interlock_extension.haproxy.escape import Token
 from interlock_extension.haproxy.routes import (
     COOKIES,
     FOLDER,
@@ -24,6 +23,7 @@ from interlock_extension.haproxy.routes import (
     Served,
     Server,
 )
+from interlock_extension.rendering.tokens import Token
 
 _NEVER = 1000
 

@@ -8,43 +8,28 @@ What cannot be written safely is refused with `ConfigRejected`, never repaired b
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from hashlib import blake2s
 
 from interlock.errors import ConfigRejected
+from interlock_extension.rendering import values
+from interlock_extension.rendering.tokens import Token
 
 LONGEST = 1024
 """Bytes. HAProxy takes 2,048 for a line of its configuration, and 16,384 for a runtime command."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_IDENTIFIER = re.compile(r"[a-z0-9_]{1,128}")
 _SERVER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-_HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\.?")
-_TARGET = re.compile(rf"https?://{_LABEL}(?:\.{_LABEL})*(?::[0-9]{{1,5}})?(?:/[A-Za-z0-9._~!+=:@/-]*)?")
 _COOKIE = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _TIME = re.compile(r"(\d{1,9})(ms|s|m|h)?")
 _PLAIN = re.compile(r"[A-Za-z0-9_-]")
-_LONGEST_HOST = 253
-
-
-class Token(str):
-    """Text that is safe to stand where its function says, as it is."""
-
-    __slots__ = ()
 
 
 def _checked(value: str) -> str:
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError as error:
-        raise ConfigRejected(f"{value!r} is not text that can be written as UTF-8") from error
+    size = values.utf8_size(value)
     if size > LONGEST:
         raise ConfigRejected(f"{value[:60]!r}… is {size} bytes long; at most {LONGEST} are taken here")
-    if _CONTROL.search(value):
-        raise ConfigRejected(f"{value!r} holds control characters")
-    return value
+    return values.without_control(value, _CONTROL)
 
 
 def quoted(value: str) -> Token:
@@ -60,9 +45,7 @@ def formatted(value: str) -> Token:
 
 def host(name: str) -> Token:
     """A host name, or `*.` and one."""
-    if len(name) > _LONGEST_HOST or not _HOST.fullmatch(name):
-        raise ConfigRejected(f"{name!r} is not a host name (lower case, IDNA as xn--…, at most one leading `*.`)")
-    return Token(name)
+    return values.host_name(name)
 
 
 def key(value: str) -> Token:
@@ -81,9 +64,7 @@ def text(value: str) -> Token:
 
 def path(value: str) -> Token:
     """The path of a route, as a part of a map's key; it is compared with the decoded path of a request."""
-    if not value.startswith("/"):
-        raise ConfigRejected(f"path {value!r} does not begin with a slash")
-    return key(value)
+    return key(values.url_path(value))
 
 
 def word(value: str) -> Token:
@@ -96,9 +77,7 @@ def word(value: str) -> Token:
 
 def identifier(name: str) -> Token:
     """The name of a backend."""
-    if not _IDENTIFIER.fullmatch(name):
-        raise ConfigRejected(f"{name!r} is not a name of lower-case letters, digits and underscores (at most 128)")
-    return Token(name)
+    return values.identifier(name, 128)
 
 
 def server(kind: str, owner: str, at: str, how: str = "") -> Token:
@@ -109,30 +88,18 @@ def server(kind: str, owner: str, at: str, how: str = "") -> Token:
 
 def address(where: str, port: int) -> Token:
     """An endpoint. Only IP addresses: a name would make HAProxy ask the DNS, blocking, while it loads."""
-    try:
-        ip = ipaddress.ip_address(where)
-    except ValueError as error:
-        raise ConfigRejected(f"endpoint {where!r} is not an IP address") from error
-    if isinstance(ip, ipaddress.IPv6Address) and ip.scope_id is not None:
-        raise ConfigRejected(f"endpoint {where!r} has a scope, which HAProxy cannot write")
-    if not 0 < port < 65536:
-        raise ConfigRejected(f"endpoint {where}: port {port} is not within 1 to 65535")
-    return Token(f"[{ip}]:{port}" if ip.version == 6 else f"{ip}:{port}")
+    return values.address(where, port, "HAProxy")
 
 
 def listen(port: str) -> Token:
     """`8080`, `address:8080` or `[v6]:8080` as an address of `bind`."""
-    where, _, number = port.rpartition(":")
-    if not (number.isascii() and number.isdigit() and 0 < int(number) < 65536):
-        raise ConfigRejected(f"listen address {port!r}: write a port or address:port")
+    where, number = values.listen_parts(port)
     return address(where.strip("[]"), int(number)) if where else Token(f":{int(number)}")
 
 
 def redirect(target: str) -> Token:
     """Scheme and authority, and maybe a path, before what the client asked for. A value of a map."""
-    if not _TARGET.fullmatch(target):
-        raise ConfigRejected(f"redirect to {target!r}: write a scheme and a host, such as https://shop.example.com")
-    return text(target)
+    return text(values.redirect_target(target))
 
 
 def cookie_id(name: str) -> Token:

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from hashlib import blake2s
 
 import jinja2
 import msgspec
 
 from interlock.config.kinds import size
-from interlock.errors import ConfigRejected
-from interlock.model.routing import DEFAULT_HOST, unserved
+from interlock.model.routing import unserved
 from interlock_extension.haproxy import delta, escape, routes
 from interlock_extension.haproxy.config import HaproxyConfig
 from interlock_extension.haproxy.delta import Running
-from interlock_extension.haproxy.escape import Token
 from interlock_extension.haproxy.routes import Kind, Served
 from interlock_extension.port import HostView
+from interlock_extension.rendering.hosts import file_stem
+from interlock_extension.rendering.tokens import Token, strict_environment
 
 MAIN = "haproxy.cfg"
 PAGE = "503.html"
@@ -43,7 +42,6 @@ _LABELS = range(2, 34)
 """A wildcard is found below as many labels as these rules take off, and no deeper."""
 
 _LEAST_SPARES, _MOST_SPARES = 64, 1024
-_PLAIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,199}")
 _BACKEND = re.compile(r"^backend (\S+)$", re.MULTILINE)
 _ENTRY = re.compile(r"^#map (\S+) (\S+) (.*)$", re.MULTILINE)
 
@@ -73,14 +71,7 @@ class HaproxyRenderer:
     def __init__(self, config: HaproxyConfig, facts: Facts) -> None:
         self._config, self._facts = config, facts
         loader = jinja2.PackageLoader("interlock_extension.haproxy")
-        environment = jinja2.Environment(
-            loader=loader,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            keep_trailing_newline=True,
-            autoescape=False,  # noqa: S701  # HTML's escaping is not HAProxy's: `_only_tokens` stands guard instead
-            finalize=_only_tokens,
-        )
+        environment = strict_environment(loader)
         self._main = environment.get_template("haproxy.cfg.j2")
         self._host = environment.get_template("host.cfg.j2")
         source, _, _ = loader.get_source(environment, PAGE)
@@ -89,7 +80,7 @@ class HaproxyRenderer:
 
     def file_of(self, host: str) -> str:
         """`hosts/<host>.cfg`; names that are no file names become a digest, `*.` becomes `_wild.`."""
-        return f"{HOSTS}/{_stem(host)}.cfg"
+        return f"{HOSTS}/{file_stem(host)}.cfg"
 
     def served(self, view: HostView) -> Served:
         """What both its file and its commands are made from. Raises `ConfigRejected` that names it."""
@@ -223,18 +214,3 @@ def _spare_prefix(kind: Kind) -> str:
 
 def _formatted(value: str) -> Token:
     return escape.formatted(value) if value else Token("")
-
-
-def _only_tokens(value: object) -> object:
-    if isinstance(value, Token | int) or value == "":
-        return value
-    raise ConfigRejected(f"{value!r} was about to be written without being escaped")
-
-
-def _stem(host: str) -> str:
-    if host == DEFAULT_HOST:
-        return "_default"
-    prefix, name = ("_wild.", host[2:]) if host.startswith("*.") else ("", host)
-    if _PLAIN.fullmatch(name):
-        return prefix + name
-    return f"_x{blake2s(host.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"

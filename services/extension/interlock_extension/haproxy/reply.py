@@ -15,8 +15,8 @@ import msgspec
 
 from interlock.errors import ProxyUnavailable
 from interlock_extension.haproxy.delta import STATE, VERSION, AddServer, Command, DelServer, retired, version, written
-from interlock_extension.haproxy.escape import Token
 from interlock_extension.haproxy.routes import FOLDER
+from interlock_extension.rendering.tokens import Token
 
 MOST = 8_000
 """Bytes of a batch. HAProxy reads a line into one buffer, of 16,384 by default."""

@@ -23,8 +23,9 @@ import msgspec
 from interlock.errors import ConfigRejected
 from interlock.model.routing import DEFAULT_HOST, VIP, Endpoint, PassiveChecks, Route, Upstream
 from interlock_extension.haproxy import escape
-from interlock_extension.haproxy.escape import Token
 from interlock_extension.port import HostView
+from interlock_extension.rendering.hosts import naming
+from interlock_extension.rendering.tokens import Token
 
 Kind = Literal["rr", "hash"]
 KINDS: tuple[Kind, ...] = ("rr", "hash")
@@ -98,11 +99,8 @@ NOTHING = Served()
 
 def served(view: HostView, *, ip_hash: bool = False) -> Served:
     """What a host means; `ip_hash` for every route without a cookie. Raises `ConfigRejected` that names the host."""
-    name = view.host.host
-    try:
+    with naming(view.host.host):
         return _served(view, ip_hash=ip_hash)
-    except ConfigRejected as error:
-        raise ConfigRejected(f"host {name}: {error}", culprit=name) from error
 
 
 def _served(view: HostView, *, ip_hash: bool) -> Served:

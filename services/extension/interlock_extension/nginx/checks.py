@@ -8,12 +8,15 @@ from collections.abc import Iterable, Iterator
 from interlock.doctor.port import Ask, Check, Finding, error, ok, warning
 from interlock.errors import PartMissing
 from interlock.runtime.parts import NGINX_WHOLE, Part, find_nginx
+from interlock_extension.checks import memory
 from interlock_extension.machine import limits, processes
 from interlock_extension.nginx import LOST, REMEDY
 from interlock_extension.nginx.config import read_config
 from interlock_extension.told import told_by
 
-_SMALL = 128 * 2**20
+_LEAST_MEMORY = 128
+"""Megabytes."""
+
 _NEEDED = ("http_realip_module",)
 _OPTIONAL = {"http_stub_status_module": "/nginx_status answers 501"}
 _WITHOUT = re.compile(r"--without-(http_(?:map|geo|proxy|rewrite|upstream_zone|upstream_keepalive)_module|http)\b")
@@ -24,7 +27,7 @@ def run(ask: Ask) -> Iterable[Finding]:
     if ask.extension != "nginx" and ask.role == "proxy":
         return
     yield from _nginx(ask)
-    yield _memory(processes.memory_limit())
+    yield memory(processes.memory_limit(), _LEAST_MEMORY)
     # The table of another kind of proxy has other options.
     if ask.extension == "nginx":
         yield _files(ask)
@@ -62,16 +65,6 @@ def modules(part: Part) -> Iterator[Finding]:
         )  # fmt: skip
     if not missing and not lost:
         yield ok("nginx modules", "all that we use")
-
-
-def _memory(limit: int) -> Finding:
-    megabytes = f"{limit / 2**20:.0f} MB; old workers may hold a quarter of it"
-    if limit >= _SMALL:
-        return ok("memory", megabytes)
-    return warning(
-        "memory", megabytes, lost="after a few reloads, long requests on old workers are ended early",
-        remedy="give the container 128 MB or more",
-    )  # fmt: skip
 
 
 def _files(ask: Ask) -> Finding:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from interlock.config.kinds import Unfit
 from interlock.config.nginx import NGINX
-from interlock.errors import ConfigError
+from interlock_extension.options import read_option
 
 KEEPALIVE_MIN_TIMEOUT = "5s"
 """How long an idle connection outlives its worker's end, so that a client which is just sending does not meet a reset.
@@ -72,16 +71,7 @@ def read_config(options: Mapping[str, object], places: Mapping[str, str] | None 
     found: dict[str, object] = {}
     for name, value in options.items():
         place = (places or {}).get(name) or f"nginx option {name}"
-        key = NGINX.key(name)
-        if key is None:
-            near = NGINX.nearest(name)
-            hint = f"did you mean {near}?" if near else "`interlock config keys` lists them"
-            raise ConfigError(f"{place}: unknown key; {hint}")
-        try:
-            read = key.kind.read(value)
-        except Unfit as unfit:
-            shown = "…" if key.secret else repr(value)
-            raise ConfigError(f"{place} = {shown}: {unfit.said(key.name)}") from unfit
+        read = read_option(name, value, place, section=NGINX, known="`interlock config keys` lists them")
         if name.lower() in _FIELDS:
             found[_FIELDS[name.lower()]] = read
     if not found.get("http_version", "1.1"):

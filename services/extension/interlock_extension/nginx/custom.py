@@ -19,6 +19,7 @@ import msgspec
 
 from interlock.errors import ConfigError, ConfigRejected
 from interlock_extension.nginx import escape
+from interlock_extension.rendering.tokens import Token
 
 MODEL = 1
 
@@ -74,9 +75,9 @@ class _Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     @staticmethod
-    def concat(pieces: Iterable[str]) -> escape.Token:
+    def concat(pieces: Iterable[str]) -> Token:
         """Called by compiled templates for the pieces of a block or a macro, each of which was written before."""
-        return escape.Token("".join(pieces))
+        return Token("".join(pieces))
 
     def getattr(self, obj: object, attribute: str) -> object:
         """A `Token`'s `format` would give another `Token` of what was not escaped, so it is a plain text's."""
@@ -108,7 +109,7 @@ class _Range:
 
 
 def _plain(value: object) -> object:
-    return str(value) if isinstance(value, escape.Token) else value
+    return str(value) if isinstance(value, Token) else value
 
 
 def sandbox(loader: jinja2.BaseLoader, finalize: Callable[[object], object]) -> jinja2.Environment:
@@ -129,11 +130,11 @@ def sandbox(loader: jinja2.BaseLoader, finalize: Callable[[object], object]) -> 
     return environment
 
 
-def _quote(value: object) -> escape.Token:
+def _quote(value: object) -> Token:
     return escape.quoted(str(value))
 
 
-def _interpolate(value: object) -> escape.Token:
+def _interpolate(value: object) -> Token:
     return escape.interpolated(str(value))
 
 

@@ -5,22 +5,21 @@ Templates take `Token`s and integers only: a value that has not been through `es
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from hashlib import blake2s
 
 import jinja2
 import msgspec
 
 from interlock.config.kinds import size
-from interlock.errors import ConfigRejected
 from interlock.model.routing import DEFAULT_HOST, PassiveChecks, Route, Upstream, VirtualHost, unserved
 from interlock_extension.nginx import custom, escape, raw
 from interlock_extension.nginx.config import NginxConfig
 from interlock_extension.nginx.custom import Template
-from interlock_extension.nginx.escape import Token
 from interlock_extension.port import HostView
+from interlock_extension.rendering.hosts import file_stem, naming
+from interlock_extension.rendering.tokens import Token, only_tokens, strict_environment
+from interlock_extension.rendering.values import listen_parts
 
 STATUS_SOCKET = "status.sock"
 HANDOVER_SOCKET = "handover.sock"
@@ -40,7 +39,6 @@ _POOL = 4
 """Kilobytes."""
 
 _ZONE_BASE = 16
-_PLAIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,199}")
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,14 +64,14 @@ class NginxRenderer:
         self._facts = facts
         self._raw = raw.raw_files(config)
         loader = jinja2.PackageLoader("interlock_extension.nginx")
-        environment = custom.sandbox(loader, _only_tokens) if template else _own(loader)
+        environment = custom.sandbox(loader, only_tokens) if template else strict_environment(loader)
         self._template = template
         self._main, self._host = (
             (custom.compiled(environment, template, (MAIN_TEMPLATE, HOST_TEMPLATE)),) * 2
             if template
             else (environment.get_template(MAIN_TEMPLATE), environment.get_template(HOST_TEMPLATE))
         )
-        self._plain = _own(loader).get_template(HOST_TEMPLATE) if template else self._host
+        self._plain = strict_environment(loader).get_template(HOST_TEMPLATE) if template else self._host
         self._generation = environment.get_template("generation.conf.j2")
         self._workplace = environment.get_template("workplace.conf.j2")
         source, _, _ = loader.get_source(environment, "503.html")
@@ -94,16 +92,16 @@ class NginxRenderer:
 
     def file_of(self, host: str) -> str:
         """`hosts/<host>.conf`; names that are no file names become a digest, `*.` becomes `_wild.`."""
-        return f"hosts/{_stem(host)}.conf"
+        return f"hosts/{file_stem(host)}.conf"
 
     def host(self, view: HostView) -> bytes:
         """The upstreams and the server of one virtual host. Raises `ConfigRejected` that names it."""
-        with _naming(view.host.host):
+        with naming(view.host.host):
             return self._rendered(self._host, self._host_values(view)).encode()
 
     def unserved(self, host: str) -> bytes:
         """See `Renderer.unserved`."""
-        with _naming(host):
+        with naming(host):
             values = self._host_values(HostView(host=unserved(host)))
             return self._plain.render({**self._fixed, **values}).encode()
 
@@ -227,40 +225,6 @@ class NginxRenderer:
         return Token(f"    location = {STATUS_PATH} {{\n        {body}\n    }}")
 
 
-@contextmanager
-def _naming(host: str) -> Iterator[None]:
-    try:
-        yield
-    except ConfigRejected as error:
-        raise ConfigRejected(f"host {host}: {error}", culprit=host) from error
-
-
-def _own(loader: jinja2.BaseLoader) -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=loader,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  # HTML's escaping is not nginx's: `_only_tokens` stands guard instead
-        finalize=_only_tokens,
-    )
-
-
-def _only_tokens(value: object) -> object:
-    if isinstance(value, Token | int) or value == "":
-        return value
-    raise ConfigRejected(f"{value!r} was about to be written without being escaped")
-
-
-def _stem(host: str) -> str:
-    if host == DEFAULT_HOST:
-        return "_default"
-    prefix, name = ("_wild.", host[2:]) if host.startswith("*.") else ("", host)
-    if _PLAIN.fullmatch(name):
-        return prefix + name
-    return f"_x{blake2s(host.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
-
-
 def _server(address: Token, checks: PassiveChecks) -> Token:
     said = [address]
     if checks.max_fails is not None:
@@ -300,10 +264,8 @@ def _location(path: str, route: Route, served: Mapping[str, object], *, websocke
 
 def listen(port: str) -> Token:
     """`8080`, `address:8080` or `[v6]:8080` as nginx's listen parameter. Raises `ConfigRejected`."""
-    host, _, number = port.rpartition(":")
-    if not (number.isascii() and number.isdigit() and 0 < int(number) < 65536):
-        raise ConfigRejected(f"listen address {port!r}: write a port or address:port")
-    return escape.address(host.strip("[]"), int(number)) if host else Token(number)
+    host, number = listen_parts(port)
+    return escape.address(host.strip("[]"), int(number)) if host else number
 
 
 def bucket_size(longest: int) -> int:
