@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,6 +118,21 @@ def test_a_refused_policy_is_held_for_all_proxies_while_everything_else_goes_on(
     pipeline.wait(lambda: planner_problems(pipeline).get(("refused", "error")) == 0, "the metric tells it")
     assert statuses(pipeline, "shop.test", "/a") == {404}
     pipeline.wait(lambda: not HeldPolicies(pipeline.bus, Cluster(REGION, "")).read(), "nothing is held")
+
+
+def test_a_host_that_was_served_for_a_moment_outlives_who_joins_it_with_what_is_refused(pipeline: Pipeline) -> None:
+    """The planner has not heard yet that it was accepted; the newcomer is refused only once its tasks answer."""
+    pipeline.service("shop", replicas=2)
+    pipeline.wait_routed("shop.test")
+    pipeline.wait_routed("shop.test", worker=1)
+    with pipeline.load(["shop.test"], rate=60) as load:
+        pipeline.service("api", labels={"hosts": "shop.test", "context_root": "/api", "sticky_session_cookie": COOKIE})
+        pipeline.wait(lambda: "api" in {p.service for p in refusals(pipeline)}, "a refusal is told")
+        time.sleep(1)
+        assert statuses(pipeline, "shop.test", "/") == statuses(pipeline, "shop.test", "/", worker=1) == {200}
+    assert load.report().failed == 0, load.report()
+    until_refused(pipeline, "api")
+    assert "held" in refusals(pipeline)[0].reason
 
 
 def test_the_label_that_is_to_blame_is_named_and_who_else_is_concerned(pipeline: Pipeline) -> None:

@@ -29,7 +29,8 @@ class RefusingExtension(NginxExtension):
 
         def host(view: HostView) -> bytes:
             # As with most of a policy: it is written where somebody is served.
-            wrong = view.usable and any(route.sticky_cookie == COOKIE for route in view.host.routes)
+            present = {upstream.name for upstream in view.upstreams}
+            wrong = any(route.sticky_cookie == COOKIE and route.upstream in present for route in view.host.routes)
             return render(view) + (_LINE if wrong else b"")
 
         if Path(os.environ[WHILE]).exists():

@@ -172,10 +172,9 @@ class Drafting:
         return None, None
 
     def _serve(self, host: str, view: HostView | None) -> None:
-        before = self._desired.served.pop(host, None)
+        before = self._desired.served.get(host)
         self.upstreams += len(view.upstreams if view else ()) - len(before.upstreams if before else ())
-        if view is not None:
-            self._desired.served[host] = view
+        self._desired.serve(host, view)
 
     def _shared(self, changes: Mapping[str, tuple[HostView | None, HostView | None]]) -> dict[str, bytes]:
         count = len(self._desired.served) + sum(

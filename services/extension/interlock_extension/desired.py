@@ -47,6 +47,8 @@ class Desired:
         self.denied: dict[Key, str] = {}
         self.refused: dict[str, Refused] = {}
         self.served: dict[str, HostView] = {}
+        self.tried: dict[str, VirtualHost] = {}
+        """The policies that were last served whole: only what was tried can be fallen back on"""
         self._users: dict[str, set[str]] = {}
         self._places: dict[Key, set[str]] = {}
         self._waiting: set[Key] = set()
@@ -208,6 +210,18 @@ class Desired:
                     return "some"
                 found = "all"
         return found
+
+    def serve(self, host: str, view: HostView | None) -> None:
+        """The proxy serves this of the host; None for nothing."""
+        if view is None:
+            self.served.pop(host, None)
+        else:
+            self.served[host] = view
+            # Not what stands in for it where it was refused.
+            if view.whole and view.host == self.hosts.get(host):
+                self.tried[host] = view.host
+        if view is None and host not in self.hosts:
+            self.tried.pop(host, None)
 
     def _chosen(self, policy: VirtualHost, upstreams: Mapping[str, Upstream]) -> HostView | None:
         found: dict[str, Upstream] = {}

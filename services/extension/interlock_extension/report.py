@@ -104,7 +104,7 @@ class Report:
         self._unreachable = found
 
     def _facts(self, before: Outcome) -> Outcome:
-        served = self._desired.served
+        served, tried = self._desired.served, self._desired.tried
         rejections = tuple(
             sorted(
                 HostRejection(
@@ -112,8 +112,8 @@ class Report:
                     reason=r.reason,
                     # A guess would hold, for all proxies, a host that may be innocent.
                     refused=policy_digest(r.policy) if r.exact else "",
-                    # Only what was tried can be fallen back on.
-                    kept=policy_digest(served[host].host) if host in served and served[host].whole else "",
+                    # Not what is served: of that, the proxy may not have been given what it refuses.
+                    kept=policy_digest(tried[host]) if host in tried else "",
                 )
                 for host, r in self._desired.refused.items()
             )

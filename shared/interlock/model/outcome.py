@@ -33,8 +33,8 @@ class HostRejection(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
     `refused`: the digest (`interlock.wire.fields.policy_digest`) of the policy that it refused, so that a rejection
     never speaks of a newer one; empty where an older worker says it, or the proxy did not name the host: it then holds
-    nothing for others. `kept`: that of the policy which it serves instead, empty for none. A proxy names policies, and
-    brings none: it is the planner that knows them.
+    nothing for others. `kept`: that of the policy which it last served whole, empty for none. A proxy names
+    policies, and brings none: it is the planner that knows them.
     """
 
     host: str

@@ -153,3 +153,21 @@ def test_a_host_that_is_gone_leaves_nothing_behind() -> None:
     # A file of such a host, should there be one, is nobody's.
     made.drafting.installed({**made.drafting.all_files(), made.file("h1"): b"left"})
     assert made.drafting.draft(()).files == {made.file("h1"): None}
+
+
+def test_the_policy_that_was_last_served_whole_is_remembered() -> None:
+    """What one of its paths needs was not in the proxy's files yet, and may be refused as soon as it is."""
+    made = Made(a=(1,))
+    before, joined = virtual_host("a"), virtual_host("a", "/", "/new")
+    made.desired.replace({"a": joined}, made.desired.upstreams)
+    made.drafting.accept(made.drafting.draft(("a",)))
+    assert made.desired.served["a"].host == joined
+    assert made.desired.tried == {"a": before}
+    newcomer = upstream("a", (endpoint(2, "new"),), "/new")
+    for key in made.desired.replace({"a": joined}, {**made.desired.upstreams, newcomer.name: newcomer}).fresh:
+        made.desired.accept(key)
+    made.drafting.accept(made.drafting.draft(("a",)))
+    assert made.desired.tried == {"a": joined}
+    made.plan()
+    made.drafting.accept(made.drafting.draft(("a",)))
+    assert made.desired.tried == {}
