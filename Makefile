@@ -8,7 +8,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up test check static architecture format lint types contracts fix swarm load soak bench mutants lock wheelhouse docs clean
+.PHONY: help up test check static architecture format lint types contracts fix swarm load chaos soak bench mutants lock wheelhouse docs clean
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -66,8 +66,12 @@ fix: $(VENV)/.dev ## Format, sort imports, and fix what ruff can.
 swarm: $(VENV)/.dev ## On real Docker engines, in network namespaces; needs root and Docker's programs.
 	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "swarm and not (soak or bench)" $(ARGS)
 
-load: $(VENV)/.dev ## Steady load while things change, and while parts are killed.
-	@$(PYTEST) -m "(load or chaos) and not (soak or bench)" $(ARGS)
+# One at a time: they say what rate was held.
+load: $(VENV)/.dev ## Steady load while things change.
+	@$(PYTEST) -m "load and not (soak or bench)" $(ARGS)
+
+chaos: $(VENV)/.dev ## Load while parts are killed, and Docker or the bus fail.
+	@$(PYTEST) -n 2 --dist loadfile -m "chaos and not (soak or bench)" $(ARGS)
 
 soak: $(VENV)/.dev ## Hours of churn under load.
 	@$(PYTEST) -m soak -s $(ARGS)

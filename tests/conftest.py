@@ -72,7 +72,7 @@ SUITES = (
     Suite("docker_cli", "needs the docker command line", _no_docker_cli),
     Suite("swarm", "needs root and Docker's programs; make swarm", _no_swarm),
     Suite("load", "takes minutes; make load"),
-    Suite("chaos", "takes minutes; make load"),
+    Suite("chaos", "takes minutes; make chaos"),
     Suite("soak", "takes hours; make soak"),
     Suite("bench", "measures, proves nothing; make bench"),
 )

@@ -24,7 +24,7 @@ from support.simulator import running_simulator
 from support.swarm.images import BACKEND
 from support.swarm.lab import Swarm
 from support.swarm.likeness import Json, Subject, Told, tell
-from support.swarm.quiet import one_of_few
+from support.swarm.quiet import alone
 
 pytestmark = [pytest.mark.swarm, pytest.mark.timeout(600)]
 
@@ -59,7 +59,7 @@ class Both(typing.NamedTuple):
 def both(swarm: Swarm, tmp_path_factory: pytest.TempPathFactory) -> Both:
     told: list[Told] = []
     # An engine or a simulator that gets no processor for seconds tells another story.
-    with one_of_few(), running_simulator(tmp_path_factory.mktemp("sim"), profile="real", nodes=2) as sim:
+    with alone(), running_simulator(tmp_path_factory.mktemp("sim"), profile="real", nodes=2) as sim:
 
         def over(task: Json) -> bool:
             return next(t for t in sim.tasks() if t["task_id"] == task["ID"])["exited"] is not None
