@@ -36,6 +36,7 @@ class As3Server:
     """`slow`: seconds of work on each declaration. `busy`: how many of the next submissions are refused with 503.
 
     `lose`: how many of the next submissions are worked on without an answer. `refuse(declaration)`: what else is wrong.
+    `odd`: what the next requests of a method are answered with, and nothing is done: status and bytes, by method.
     """
 
     def __init__(self, *, user: str = "admin", password: str = "secret", token: str = "t0ken") -> None:
@@ -46,6 +47,7 @@ class As3Server:
         self.slow = 0.0
         self.busy = 0
         self.lose = 0
+        self.odd: dict[str, list[tuple[int, bytes]]] = {"GET": [], "POST": []}
         self.refuse: Callable[[dict[str, Any]], list[str]] = lambda _: []
         self.tenants: dict[str, dict[str, Any]] = {}
         self.writes: list[Write] = []
@@ -154,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Http
 
     def do_GET(self) -> None:
-        if not self._allowed():
+        if not self._allowed() or self._oddly():
             return
         parts = urlsplit(self.path)
         what, _, name = parts.path.removeprefix(BASE).partition("/")
@@ -167,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if not self._allowed():
+        if not self._allowed() or self._oddly():
             return
         device, asked = self.server.device, parse_qs(urlsplit(self.path).query)
         if device.busy:
@@ -188,8 +190,18 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(401, {"code": 401, "message": "Authentication failed"})
         return False
 
+    def _oddly(self) -> bool:
+        try:
+            status, data = self.server.device.odd[self.command].pop(0)
+        except IndexError:
+            return False
+        self._send(status, data)
+        return True
+
     def _answer(self, status: int, body: dict[str, Any]) -> None:
-        data = json.dumps(body).encode()
+        self._send(status, json.dumps(body).encode())
+
+    def _send(self, status: int, data: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))

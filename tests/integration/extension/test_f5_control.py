@@ -228,6 +228,155 @@ def test_work_of_somebody_else_is_noticed_and_replaced(lab: Lab) -> None:
     assert decide(lab.tenant, "shop.org", "/") == {"127.0.0.1:8000"}
 
 
+OTHERS = b'{"results":[{"code":200,"message":"success","tenant":"other"}]}'
+NO_YES = {
+    b"{}": "without a word",
+    b'{"results":null,"declaration":null}': "without a word",
+    b'{"results":[]}': "without a word",
+    OTHERS: "of other, 200:; success",
+    b'{"results":[{"code":0,"message":"declaration is invalid","tenant":"x"}]}': "declaration is invalid",
+    b'{"results":[{"code":0,"message":"declaration is invalid","tenant":"shop"}]}': "declaration is invalid",
+    b'{"results":[{"code":202,"message":"accepted","tenant":"shop"}]}': "accepted",
+    b'{"results":[{"message":"success","tenant":"shop"}]}': "success",
+    b'{"results":[{"code":200,"message":"success"}]}': "success",
+}
+
+
+@pytest.mark.parametrize(("answer", "words"), NO_YES.items())
+def test_what_is_no_word_of_success_for_this_tenant_is_no_success(lab: Lab, answer: bytes, words: str) -> None:
+    renderer, control = lab.taken(Right(5))
+    control.apply_delta(Change(files=files(renderer, shop(8000))), "g 1 n")
+    lab.device.odd["POST"] += [(200, answer)] * 2
+    for _ in range(2):
+        with pytest.raises(ProxyUnavailable) as unproven:
+            control.apply_delta(Change(files=files(renderer, shop(8001))), "g 2 n")
+        said = str(unproven.value)
+        assert said.startswith(f"{lab.device.url}: tenant {TENANT}: the device does not say that it took it: ")
+        assert words in said
+    assert decide(lab.tenant, "shop.org", "/") == {"127.0.0.1:8000"}
+    assert control.installed() == files(renderer, shop(8000))
+    control.apply_delta(Change(files=files(renderer, shop(8001))), "g 2 n")
+    assert decide(lab.tenant, "shop.org", "/") == {"127.0.0.1:8001"}
+
+
+def test_a_dry_run_is_no_success_either_without_a_word_for_this_tenant(lab: Lab) -> None:
+    renderer, control = lab.taken(Right(5))
+    lab.device.odd["POST"].append((200, OTHERS))
+    with pytest.raises(ProxyUnavailable, match="does not say"):
+        control.check({"shop.org": renderer.host(shop())})
+
+
+def test_without_a_word_of_success_the_device_is_asked_and_that_it_has_it_is_proof(lab: Lab) -> None:
+    """It did it, and answers as if it had not: what it has counts."""
+    renderer, control = lab.taken(Right(5))
+    submit = lab.device.submit
+
+    def without_a_word(*args: object, **more: object) -> tuple[int, dict]:
+        submit(args[0], later=False, keys=True)  # type: ignore[arg-type]
+        return 200, {}
+
+    lab.device.submit = without_a_word  # type: ignore[method-assign]
+    control.apply_delta(Change(files=files(renderer, shop())), "g 1 n")
+    assert control.installed() == files(renderer, shop())
+    assert decide(lab.tenant, "shop.org", "/") == {"127.0.0.1:8000"}
+
+
+def test_no_change_is_a_success_and_is_read_back_where_it_comes_without_a_key(lab: Lab) -> None:
+    renderer, control = lab.taken(Right(5))
+    yes = b'{"results":[{"code":200,"message":"no change","tenant":"shop"}]}'
+    control.apply_snapshot(files(renderer, shop(8000)), "g 1 n")
+    lab.device.odd["POST"] += [(200, yes)] * 2
+    control.apply_snapshot(files(renderer, shop(8000)), "g 1 n")
+    with pytest.raises(ProxyUnavailable, match="says that it took it, and has something else"):
+        control.apply_snapshot(files(renderer, shop(8001)), "g 2 n")
+
+
+def test_the_next_look_compares_with_what_was_proven_and_not_with_the_last_look(lab: Lab) -> None:
+    renderer, control = lab.taken(Right(5), LookEvery=0.2)
+    control.apply_snapshot(files(renderer, shop(8000)), "g 1 n")
+    lab.device.odd["POST"].append((200, b"{}"))
+    lab.device.tenants[TENANT]["ingress"]["routes"]["rules"].pop(0)
+    # What is there is read for its proof, and becomes what the next write is made from.
+    with pytest.raises(ProxyUnavailable, match="somebody else has written"):
+        control.apply_snapshot(files(renderer, shop(8001)), "g 2 n")
+    seen = None
+    while seen is None:
+        seen = control.probe()
+    assert seen is False
+
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+ODD = [
+    (500, b'{"code":500,"message":"x","errors":null}'),
+    (401, b'{"code":401,"message":"x","errors":null}'),
+    (422, b'{"errors":5}'),
+    (422, b'{"results":[{"code":"422","tenant":"shop"}]}'),
+    (200, b"[]"),
+    (200, b'{"results":{"code":200}}'),
+    (200, b'{"results":[200]}'),
+    (200, b"<html>login</html>"),
+    (200, b"\xff\xfe"),
+    (200, b'{"results":[{"tenant":"shop","code":' + b"9" * 5000 + b"}]}"),
+    (200, b'{"shop":[]}'),
+    (200, b"null"),
+    (201, b"{}"),
+    (202, b"{}"),
+    (202, b'{"id":7}'),
+    (202, b'{"id":"no/such\\u00e4\\n task"}'),
+    (302, b""),
+    (500, DEEP),
+    (200, b'{"results":[{"code":0,"message":"in progress"}]}'),
+]
+
+
+@pytest.mark.parametrize("what", ["GET", "POST"])
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: f"{odd[0]} {odd[1][:30]!r}")
+def test_whatever_the_device_answers_is_told_and_tried_again(lab: Lab, odd: tuple[int, bytes], what: str) -> None:
+    renderer, control = lab.taken(Right(5), LookEvery=0.2)
+    control.apply_snapshot(files(renderer, shop(8000)), "g 1 n")
+    lab.device.odd[what].append(odd)
+    if what == "POST":
+        with pytest.raises(ProxyUnavailable, match=f"{lab.device.url}: "):
+            control.apply_snapshot(files(renderer, shop(8001)), "g 2 n")
+    else:
+        # Of the task: what it has become may show in the tenant all the same.
+        if applied(control, files(renderer, shop(8001))):
+            assert decide(lab.tenant, "shop.org", "/") == {"127.0.0.1:8001"}
+        lab.device.odd[what].append(odd)
+        with pytest.raises(ProxyUnavailable, match=f"{lab.device.url}: "):
+            lab.taken(Right(5))
+    eventually(lambda: applied(control, files(renderer, shop(8001))), 5, "it is tried again, and taken")
+    assert decide(lab.tenant, "shop.org", "/") == {"127.0.0.1:8001"}
+
+
+def applied(control: F5Control, wanted: dict[str, bytes | None]) -> bool:
+    try:
+        control.apply_snapshot(wanted, "g 2 n")
+    except ProxyUnavailable:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("epoch", [10**400, -(10**400), True, "9", [9], 1.5, None])
+def test_constants_of_another_making_are_replaced(lab: Lab, epoch: object) -> None:
+    renderer, control = lab.taken(Right(5), LookEvery=0.2)
+    control.apply_snapshot(files(renderer, shop()), "g 1 n")
+    odd = {"class": "Constants", "interlockEpoch": epoch, "interlockNonce": {"a": 1}}
+    lab.device.tenants[TENANT]["constants"] = odd
+    seen = None
+    while seen is None:
+        seen = control.probe()
+        control.tend()
+    assert seen is False
+    control.apply_snapshot(files(renderer, shop()), "g 1 n")
+    assert lab.tenant["constants"]["interlockEpoch"] == 5
+    lab.tenant["constants"] = odd
+    host = next(app for app in lab.tenant if app.startswith("h_"))
+    lab.tenant[host]["constants"]["ignored"] = 5
+    _, next_one = lab.taken(Right(6))
+    assert next_one.installed() == files(renderer, shop())
+
+
 def test_rights_by_password_and_no_secret_in_any_message(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
     password = lab.folder / "password"
     lab.taken(Right(5), User="admin", PasswordFile=str(password))

@@ -146,6 +146,8 @@ def test_options_are_taken_from_the_table_and_its_port() -> None:
     [
         ({"URL": "https://admin:secret@192.0.2.1"}, "without a user"),
         ({"URL": "192.0.2.1"}, "config.toml:3: URL: write https"),
+        ({"URL": "https://192.0.2.1:99999"}, "config.toml:3: URL = 'https://192.0.2.1:99999': Port out of range"),
+        ({"URL": "https://[::1"}, "Invalid IPv6 URL; write https"),
         ({"VirtualAddresses": ["nowhere"]}, "VirtualAddresses"),
         ({"VirtualAddresses": []}, "VirtualAddresses"),
         ({"User": "admin"}, "User and PasswordFile, or TokenFile"),

@@ -5,6 +5,8 @@ certainly last for longer than sending may take. The tenant says under which fen
 a greater one than its own writes nothing. And each write names the state that it was made from (`optimisticLockKey`),
 so that the device itself refuses one that comes late. For the last to hold, whoever takes a tenant over writes its
 fence at once, even where nothing else differs.
+
+A write is proven by the device's word for this very tenant, or by reading the tenant back; by nothing else.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -19,14 +22,16 @@ from interlock.errors import ConfigRejected, ProxyUnavailable
 from interlock.model.version import Token
 from interlock.runtime.logging import get_logger
 from interlock_extension.port import Change, Fence, Kind, Proof, Started
+from interlock_f5.answer import Answer, Body, Verdict, judge, said
 from interlock_f5.declaration import Found, compose, declare, read
-from interlock_f5.device import DECLARE, TASK, Answer, Device, said
+from interlock_f5.device import DECLARE, TASK, Device
 from interlock_f5.options import F5Options
 
 MARGIN = 0.1
 """Seconds that a lease must last beyond the longest sending."""
 
 _FIRST_POLL, _LONGEST_POLL = 0.02, 1.0
+_MOST_QUOTED = 80
 
 
 class _Base(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +42,7 @@ class _Base(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class F5Control:
-    """See `Control`. `_base` is None where it is not known what the device has."""
+    """See `Control`. `_base` is None where it is not known what the device has; `_wanted` was proven last."""
 
     def __init__(self, device: Device, tenant: str, fence: Fence, options: F5Options) -> None:
         self._device = device
@@ -45,7 +50,9 @@ class F5Control:
         self._fence = fence
         self._options = options
         self._log = get_logger(service="extension", proxy="f5", tenant=tenant)
+        self._where = f"{device.name}: tenant {tenant}"
         self._base: _Base | None = None
+        self._wanted = Found()
         self._files: dict[str, bytes] = {}
         self._note = ""
         self._look_at = 0.0
@@ -59,7 +66,7 @@ class F5Control:
         """Learn what the device has, and write our fence to it. Nothing else is written before the plan was read."""
         self._base = None
         base = self._read()
-        self._files = dict(base.found.files)
+        self._files, self._wanted = dict(base.found.files), base.found
         token = self._token()
         if base.found.epoch != token.epoch:
             self._write(self._files, self._note or "taken over")
@@ -83,7 +90,7 @@ class F5Control:
         return self._apply(files, note)
 
     def probe(self) -> bool | None:
-        """Whether the tenant is what was written last, asked every `look_every` seconds."""
+        """Whether the tenant is what was proven last, asked every `look_every` seconds."""
         if self._base is None or time.monotonic() < self._look_at:
             return None
         before = self._base
@@ -96,7 +103,7 @@ class F5Control:
         if token is None or found.found.epoch > token.epoch:
             # Another worker's by now: there is nothing for us to put right.
             return None
-        return found.key == before.key
+        return found.key == before.key and found.found == self._wanted
 
     def check(self, hosts: Mapping[str, bytes]) -> None:
         """A dry run with these hosts alone."""
@@ -104,9 +111,9 @@ class F5Control:
         files = {name: data for name, data in self._files.items() if not name.startswith("hosts/")}
         files |= {f"hosts/{number}": data for number, data in enumerate(hosts.values())}
         body = declare(self._tenant, compose(files, token, "dry run"), dry_run=True)
-        answer = self._done(self._device.post(f"{DECLARE}?async=true", body, lambda: None))
-        if answer.status != 200:
-            raise self._refusal(answer)
+        verdict, _ = self._done(self._device.post(f"{DECLARE}?async=true", body, lambda: None))
+        if not verdict.done:
+            raise self._refusal(verdict)
 
     def alive(self) -> bool:
         """Whether the device has been reached once: that it runs is not our doing."""
@@ -157,13 +164,16 @@ class F5Control:
 
         # Until it is answered, nobody knows what the device has.
         self._base = None
-        answer = self._done(self._device.post(f"{DECLARE}?async=true&showHash=true", body, ready))
-        if answer.status != 200:
+        verdict, answered = self._done(self._device.post(f"{DECLARE}?async=true&showHash=true", body, ready))
+        wanted = read(tenant)
+        key = _key_of(answered.declaration, self._tenant) if verdict.done else ""
+        if key:
+            self._base = _Base(found=wanted, key=key)
+        elif self._read().found != wanted:
             self._totals["device_refusals"] += 1
-            raise self._why(answer, base)
+            raise self._why(verdict, base)
         self._totals["device_writes"] += 1
-        key = _key_of(answer.body.get("declaration"), self._tenant)
-        self._base = _Base(found=read(tenant), key=key) if key else self._read()
+        self._wanted = wanted
         self._say_ignored(tenant)
 
     def _stand_back(self, found: Found, token: Token) -> None:
@@ -174,35 +184,49 @@ class F5Control:
         self._fence.outbid(found.epoch)
         raise ProxyUnavailable(f"the device was written to under a newer fence, {found.epoch}; ours is {token.epoch}")
 
-    def _why(self, answer: Answer, base: _Base) -> ProxyUnavailable | ConfigRejected:
-        """A refusal is of the declaration only if the tenant is still what that was made from."""
-        if self._read().key != base.key:
-            return ProxyUnavailable("somebody else has written to the tenant; it is read anew")
-        return self._refusal(answer)
+    def _why(self, verdict: Verdict, base: _Base) -> ProxyUnavailable | ConfigRejected:
+        """A refusal is of the declaration only if the tenant, read anew, is still what that was made from."""
+        if verdict.done:
+            return ProxyUnavailable(f"{self._where}: the device says that it took it, and has something else")
+        if self._base is None or self._base.key != base.key:
+            return ProxyUnavailable(
+                f"{self._where}: somebody else has written to the tenant; it is read anew. The device: {verdict.words}"
+            )
+        return self._refusal(verdict)
 
-    def _refusal(self, answer: Answer) -> ProxyUnavailable | ConfigRejected:
-        if answer.status not in {400, 422}:
-            return ProxyUnavailable(f"the device does not take it: {said(answer)}")
-        words = said(answer)
+    def _refusal(self, verdict: Verdict) -> ProxyUnavailable | ConfigRejected:
+        words = verdict.words
+        if not verdict.code:
+            return ProxyUnavailable(f"{self._where}: the device does not say that it took it: {words}")
+        if verdict.code not in {400, 422}:
+            return ProxyUnavailable(f"{self._where}: the device does not take it: {words}")
         app = next((part for part in words.replace("'", "/").split("/") if part.startswith("h_")), "")
-        return ConfigRejected(f"the device refuses it: {words}", culprit=f"hosts/{app}.json" if app else None)
+        return ConfigRejected(
+            f"{self._where}: the device refuses it: {words}", culprit=f"hosts/{app}.json" if app else None
+        )
 
-    def _done(self, answer: Answer) -> Answer:
+    def _done(self, answer: Answer) -> tuple[Verdict, Body]:
         """The end of what the device was told to do: a task, where it answers 202."""
         deadline = time.monotonic() + self._options.task_timeout
         pause = _FIRST_POLL
-        task = str(answer.body.get("id", ""))
-        while answer.status == 202 or (answer.status == 200 and _under_way(answer.body)):
+        body = answer.body()
+        task = body.id
+        while answer.status == 202 or (answer.status == 200 and body.under_way):
+            if not task:
+                raise ProxyUnavailable(f"{self._where}: the device is at work, and names no task: {answer.status}")
             if time.monotonic() > deadline:
-                raise ProxyUnavailable(f"the device has not done it within {self._options.task_timeout:g} s")
+                raise ProxyUnavailable(
+                    f"{self._where}: the device has not done it within {self._options.task_timeout:g} s"
+                )
             if self._fence.token(0.0) is None:
                 raise ProxyUnavailable(
                     "the lease has ended while the device was at work; who holds it reads what became"
                 )
             time.sleep(pause)
             pause = min(_LONGEST_POLL, pause * 1.5)
-            answer = self._device.get(f"{TASK}/{task}")
-        return _of_tenant(answer, self._tenant)
+            answer = self._device.get(f"{TASK}/{quote(task, safe='')}")
+            body = answer.body()
+        return judge(answer.status, body, self._tenant), body
 
     # Reading
 
@@ -210,9 +234,16 @@ class F5Control:
         self._look_at = time.monotonic() + self._options.look_every
         answer = self._device.get(f"{DECLARE}/{self._tenant}?showHash=true")
         if answer.status not in {200, 204, 404}:
-            raise ProxyUnavailable(f"the device does not tell what it has: {said(answer)}")
-        tenant = answer.body.get(self._tenant) if answer.status == 200 else None
-        self._base = _Base(found=read(tenant), key=_key_of(answer.body, self._tenant))
+            words = said(answer.status, answer.body())
+            raise ProxyUnavailable(f"{self._where}: the device does not tell what it has: {words}")
+        declared = answer.declaration() if answer.status == 200 else {}
+        tenant = declared.get(self._tenant)
+        # That there is none would be 204 or 404.
+        if answer.status == 200 and not isinstance(tenant, dict):
+            raise ProxyUnavailable(
+                f"{self._where}: the device answers 200 without the tenant: {answer.data[:_MOST_QUOTED]!r}"
+            )
+        self._base = _Base(found=read(tenant), key=_key_of(declared, self._tenant))
         self._reached = True
         return self._base
 
@@ -230,17 +261,3 @@ def _key_of(declaration: object, tenant: str) -> str:
     found = declaration.get(tenant) if isinstance(declaration, dict) else None
     key = found.get("optimisticLockKey") if isinstance(found, dict) else None
     return key if isinstance(key, str) else ""
-
-
-def _under_way(body: Mapping[str, Any]) -> bool:
-    results = body.get("results")
-    return isinstance(results, list) and any(isinstance(r, dict) and r.get("message") == "in progress" for r in results)
-
-
-def _of_tenant(answer: Answer, tenant: str) -> Answer:
-    """What the answer says of this tenant: with several, each has a code of its own."""
-    results = answer.body.get("results")
-    for result in results if isinstance(results, list) else ():
-        if isinstance(result, dict) and result.get("tenant", tenant) == tenant and isinstance(result.get("code"), int):
-            return Answer(status=result["code"] or answer.status, body={**answer.body, **result})
-    return answer

@@ -26,6 +26,8 @@ SCHEMA = "3.47.0"
 
 _INGRESS = "ingress"
 _EPOCH, _NONCE, _NOTE = "interlockEpoch", "interlockNonce", "interlockVersion"
+_GREATEST_EPOCH = 10**15
+"""Epochs begin at milliseconds of Unix time: a greater one is nobody's of ours, and no fence."""
 _PLAIN = re.compile(r"[^A-Za-z0-9]+")
 _OTHERWISE = {"name": "otherwise", "conditions": [], "actions": [{"type": "drop", "event": "request"}]}
 
@@ -92,7 +94,9 @@ def read(tenant: object) -> Found:
     if not isinstance(tenant, dict):
         return Found()
     constants = _dict(tenant.get("constants"))
-    epoch = constants.get(_EPOCH)
+    epoch, nonce = constants.get(_EPOCH), constants.get(_NONCE)
+    if not isinstance(epoch, int) or isinstance(epoch, bool) or not 0 <= epoch <= _GREATEST_EPOCH:
+        epoch = 0
     files: dict[str, bytes] = {}
     rules = _dict(_dict(tenant.get(_INGRESS)).get("routes")).get("rules")
     web = _dict(tenant.get(_INGRESS)).get("web")
@@ -107,9 +111,11 @@ def read(tenant: object) -> Found:
         if not isinstance(host, str) or app != application(host):
             continue
         pools = {name: pool for name, pool in content.items() if _dict(pool).get("class") == "Pool"}
-        fragment = {"host": host, "pools": pools, "rules": by_app.get(app, []), "ignored": about.get("ignored", [])}
+        ignored = about.get("ignored")
+        told = [what for what in ignored if isinstance(what, str)] if isinstance(ignored, list) else []
+        fragment = {"host": host, "pools": pools, "rules": by_app.get(app, []), "ignored": told}
         files[f"hosts/{app}.json"] = canonical(fragment)
-    return Found(files=files, epoch=epoch if isinstance(epoch, int) else 0, nonce=str(constants.get(_NONCE, "")))
+    return Found(files=files, epoch=epoch, nonce=nonce if isinstance(nonce, str) else "")
 
 
 def _rank(host: str) -> tuple[int, int, str]:

@@ -11,25 +11,17 @@ import json
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
-
 from interlock.errors import ConfigError, ProxyUnavailable
+from interlock_f5.answer import Answer
 from interlock_f5.options import F5Options
 
 DECLARE = "/mgmt/shared/appsvcs/declare"
 TASK = "/mgmt/shared/appsvcs/task"
 _READ_TIMEOUT = 10.0
-_MOST_SHOWN = 300
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """A status, and the JSON object that came with it; empty where none did."""
-
-    status: int
-    body: dict[str, Any] = {}
+_LARGEST = 64 * 1024 * 1024
+"""Bytes of an answer: far more than a tenant may have."""
 
 
 class Device:
@@ -38,7 +30,7 @@ class Device:
     def __init__(self, options: F5Options) -> None:
         parts = urlsplit(options.url)
         self._options = options
-        self._name = f"{parts.scheme}://{parts.netloc}"
+        self.name = f"{parts.scheme}://{parts.netloc}"
         self._host = parts.hostname or ""
         self._port = parts.port
         self._tls: ssl.SSLContext | None = None
@@ -60,6 +52,7 @@ class Device:
 
     def _ask(self, method: str, path: str, body: bytes | None, timeout: float, ready: Callable[[], None]) -> Answer:
         headers = {"Content-Type": "application/json", **self._who()}
+        to = f"{self.name}: {method} {path.partition('?')[0]}"
         connection = (
             http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=self._tls)
             if self._tls
@@ -70,18 +63,23 @@ class Device:
             ready()
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
-            return Answer(status=answer.status, body=_object(answer.read()))
-        except (OSError, http.client.HTTPException) as error:
-            raise ProxyUnavailable(
-                f"{self._name}: {method} {path.partition('?')[0]}: {error or type(error)}"
-            ) from error
+            data = answer.read(_LARGEST + 1)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            # A ValueError is of a name that no host can have.
+            raise ProxyUnavailable(f"{to}: {str(error) or type(error).__name__}") from error
         finally:
             connection.close()
+        if len(data) > _LARGEST:
+            raise ProxyUnavailable(f"{to}: it answers {answer.status} with more than {_LARGEST} bytes")
+        return Answer(to=to, status=answer.status, data=data)
 
     def _who(self) -> dict[str, str]:
         options = self._options
         if options.token_file:
-            return {"X-F5-Auth-Token": self._secret(options.token_file)}
+            token = self._secret(options.token_file)
+            if not token.isascii():
+                raise ProxyUnavailable(f"{self.name}: {options.token_file} holds what no header may")
+            return {"X-F5-Auth-Token": token}
         pair = f"{options.user}:{self._secret(options.password_file)}"
         return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode('ascii')}"}
 
@@ -89,21 +87,7 @@ class Device:
         try:
             secret = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise ProxyUnavailable(f"{self._name}: {path} cannot be read: {type(error).__name__}") from None
+            raise ProxyUnavailable(f"{self.name}: {path} cannot be read: {type(error).__name__}") from None
         if not secret.isprintable():
-            raise ProxyUnavailable(f"{self._name}: {path} holds more than one line")
+            raise ProxyUnavailable(f"{self.name}: {path} holds more than one line")
         return secret
-
-
-def said(answer: Answer) -> str:
-    """What the device said against something, for people."""
-    words = [str(answer.body.get("message", "")), *(str(each) for each in answer.body.get("errors", ()))]
-    return f"{answer.status} {'; '.join(word for word in words if word)}"[:_MOST_SHOWN].strip()
-
-
-def _object(data: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(data) if data else {}
-    except ValueError as error:
-        raise ProxyUnavailable(f"the device answers with something else than JSON: {data[:80]!r}") from error
-    return found if isinstance(found, dict) else {}

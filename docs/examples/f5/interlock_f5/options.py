@@ -87,8 +87,12 @@ def read_options(given: Mapping[str, object], places: Mapping[str, str], listen:
 
 
 def _check(options: F5Options, where: Mapping[str, str]) -> None:
-    parts = urlsplit(options.url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or parts.path.strip("/"):
+    try:
+        parts = urlsplit(options.url)
+        wrong = parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0
+    except ValueError as error:
+        raise ConfigError(f"{_place(where, 'URL')} = {options.url!r}: {error}; write https://ADDRESS[:PORT]") from error
+    if wrong or "@" in parts.netloc or parts.path.strip("/"):
         raise ConfigError(f"{_place(where, 'URL')}: write https://ADDRESS[:PORT], without a user or a path")
     if not options.virtual_addresses:
         raise ConfigError(f'{_place(where, "VirtualAddresses")}: none; write VirtualAddresses = ["192.0.2.10"]')
