@@ -41,6 +41,34 @@ def installed(folder: Path) -> dict[str, str]:
     return {"PYTHONPATH": f"{folder}:{PACKAGE}"}
 
 
+_FLAWED = """from pathlib import Path
+from interlock_f5 import F5Extension
+
+def fails(what, cluster):
+    flaw = Path(__file__).with_name("flaw")
+    if flaw.exists() and flaw.read_text() == f"{what} {cluster}":
+        raise TypeError(f"a slip in {what}")
+
+class Extension(F5Extension):
+    name = "flawed"
+
+    def open(self, settings):
+        fails("open", settings.cluster)
+        renderer, control = super().open(settings)
+        for what in ("start", "tend", "apply_delta"):
+            setattr(control, what, self.flawed(what, settings.cluster, getattr(control, what)))
+        return renderer, control
+
+    def flawed(self, what, cluster, call):
+        def called(*given):
+            fails(what, cluster)
+            return call(*given)
+        return called
+
+extension = Extension()
+"""
+
+
 class PoolLab:
     """`clusters`: their names; each has one service and one host. A worker's name is what the test calls it."""
 
@@ -74,6 +102,20 @@ class PoolLab:
         ]
         path = self.folder / "config.toml"
         path.write_text("\n".join(tables))
+        return path
+
+    def flaw(self, what: str, cluster: str) -> Path:
+        """From the next start on workers run an extension in which a method has a mistake, while the file is there."""
+        site = self.folder / "site"
+        info = site / "flawed-1.dist-info"
+        if not info.exists():
+            info.mkdir()
+            (info / "METADATA").write_text("Metadata-Version: 2.1\nName: flawed\nVersion: 1\n")
+            (info / "entry_points.txt").write_text("[interlock.extensions]\nflawed = flawed:extension\n")
+            (site / "flawed.py").write_text(_FLAWED)
+            self._config.write_text(self._config.read_text().replace('Extension = "f5"', 'Extension = "flawed"'))
+        path = site / "flaw"
+        path.write_text(f"{what} {self.clusters[cluster]}")
         return path
 
     def _accept(self) -> None:

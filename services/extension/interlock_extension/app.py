@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import secrets
@@ -31,7 +32,7 @@ from interlock_extension.herald import Herald
 from interlock_extension.intake import follow
 from interlock_extension.meters import Meters
 from interlock_extension.pool.loop import PoolLoop
-from interlock_extension.pool.seat import Seat
+from interlock_extension.pool.seat import Failures, Seat, words
 from interlock_extension.port import Extension, Fence, Settings
 from interlock_extension.probe import Prober
 from interlock_extension.worker import Worker
@@ -184,7 +185,8 @@ def start_pool(options: PoolOptions, lifecycle: Lifecycle) -> PoolLoop:
         lifecycle.on_close("metrics", serve(options.metrics_addr, metrics).close)
     claim = (pool.claim if options.shared_state else pool.own)(options.state_dir, f"pool {options.pool}")
     lifecycle.on_close("state", claim.close)
-    seats = _Seats(bus, extension, options, claim, lifecycle.fail)
+    failures = Failures()
+    seats = _Seats(bus, extension, options, claim, failures)
     loop = PoolLoop(
         bus,
         name=options.name,
@@ -192,6 +194,7 @@ def start_pool(options: PoolOptions, lifecycle: Lifecycle) -> PoolLoop:
         pool=options.pool,
         serves=lambda cluster: cluster.name in options.clusters,
         open_seat=seats.open,
+        failures=failures,
         metrics=metrics,
     )
     lifecycle.spawn("pool", lambda: loop.run(lifecycle.stop), join_timeout=4 * _TO_END)
@@ -206,24 +209,26 @@ class _Seats:
     """Makes what acts for one service cluster, under its fence. See `Seat`."""
 
     def __init__(
-        self, bus: Bus, extension: Extension, options: PoolOptions, claim: pool.Claim, fail: Callable[[str], None]
+        self, bus: Bus, extension: Extension, options: PoolOptions, claim: pool.Claim, failures: Failures
     ) -> None:
         self._bus = bus
         self._extension = extension
         self._options = options
         self._claim = claim
-        self._fail = fail
+        self._failures = failures
 
     def open(self, cluster: Cluster, fence: Fence) -> Seat:
-        """Begin to act for the cluster. Raises `InterlockError` where nothing can be done for it."""
+        """Begin to act for the cluster. Raises `InterlockError` where nothing can be done, and what else goes wrong."""
         options = self._options.options_for(cluster.name)
         folder = self._claim.folder / "clusters" / (cluster.name or "_unnamed")
-        last_good = LastGood(folder, str(cluster))
-        try:
-            renderer, control = self._extension.open(_settings(options, folder, fence))
-        except BaseException:
-            last_good.close()
-            raise
+        with contextlib.ExitStack() as opened:
+            last_good = LastGood(folder, str(cluster))
+            opened.callback(last_good.close)
+            seat = self._seat(cluster, fence, options, folder, last_good)
+            opened.pop_all()
+        return seat
+
+    def _seat(self, cluster: Cluster, fence: Fence, options: Options, folder: Path, last_good: LastGood) -> Seat:
         present = Outcome(
             proxy=self._options.pool,
             extension=options.extension,
@@ -231,6 +236,11 @@ class _Seats:
             run=secrets.token_urlsafe(6),
         )
         herald = Herald(self._bus, cluster, present, may=lambda: fence.token(0.0) is not None)
+        try:
+            renderer, control = self._extension.open(_settings(options, folder, fence))
+        except Exception as error:
+            herald.mourn(words(error))
+            raise
         prober = Prober()
         worker = Worker(
             renderer=renderer,
@@ -257,7 +267,14 @@ class _Seats:
             prober.run(worker.probed, stop)
 
         loops = {"prober": probe, "intake": intake, "herald": herald.run}
-        return Seat(str(cluster), worker.run, loops, fail=self._fail, closers=(last_good.close,))
+        return Seat(
+            str(cluster),
+            worker.run,
+            loops,
+            failures=self._failures,
+            mourn=herald.mourn,
+            closers=(last_good.close,),
+        )
 
 
 def _beside(options: Options) -> Extension:

@@ -12,7 +12,7 @@ import pytest
 from interlock.model.version import Token
 from interlock_f5.declaration import compose, tenant_name
 from support.planner_lab import always, eventually
-from support.pool_lab import PoolLab
+from support.pool_lab import POOL, PoolLab
 
 
 @pytest.fixture
@@ -75,6 +75,8 @@ def test_one_cluster_that_cannot_be_served_harms_no_other(lab: PoolLab) -> None:
     lab.start("one")
     eventually(lambda: lab.behind().keys() == {"b"}, 10, "the others are served")
     assert "VirtualAddresses = 'nowhere'" in lab.log("one")
+    [outcome] = lab.outcomes("b")
+    assert (outcome.result, "VirtualAddresses = 'nowhere'" in outcome.reason) == ("rejected", True)
     assert lab.processes["one"].poll() is None
 
 
@@ -113,6 +115,65 @@ def test_a_device_that_remembers_a_greater_fence_is_outbid_by_who_holds_the_leas
     lab.start("one")
     lab.until_served()
     assert {write.epoch for write in lab.writes("a")} == {seen + 1}
+
+
+@pytest.mark.parametrize("what", ["open", "start", "tend", "apply_delta"])
+def test_a_mistake_in_one_clusters_extension_ends_no_worker_and_harms_no_other(lab: PoolLab, what: str) -> None:
+    flaw = lab.flaw("none", "b")
+    more = ("--extension", "flawed", "--proxy-id", POOL)
+    lab.start("one", *more)
+    lab.start("two", *more)
+    lab.until_shared("one", "two")
+    lab.until_served()
+    if what in {"open", "start"}:
+        # It is met when another begins to act for the cluster.
+        [(owner, _)] = [held for cluster, held in lab.leases().items() if cluster == "b"]
+        lab.flaw(what, "b")
+        lab.stop(owner)
+        left = ["two" if owner == "one" else "one"]
+        lab.until_shared(*left)
+    else:
+        lab.flaw(what, "b")
+        left = ["one", "two"]
+    for n, cluster in enumerate(lab.clusters, 50):
+        lab.serve(cluster, f"127.0.0.{n}")
+    eventually(lambda: lab.behind().keys() <= {"b"}, 5, "the others are served")
+    acting, epoch = lab.leases()["b"]
+    says = f"not acted for: TypeError: a slip in {what}; it is tried again"
+    eventually(lambda: any(says in outcome.reason for outcome in lab.outcomes("b")), 10, "it is told")
+    assert {outcome.result for outcome in lab.outcomes("b")} <= {"rejected", "starting"}
+    always(lambda: lab.leases()["b"] == (acting, epoch), 6.0)
+    assert all(lab.processes[worker].poll() is None for worker in left)
+    log = lab.log(acting)
+    assert log.count("Traceback (most recent call last)") == 1
+    assert 2 <= log.count("the cluster is not acted for") <= 5
+    for n, cluster in enumerate(lab.clusters, 60):
+        lab.serve(cluster, f"127.0.0.{n}")
+    eventually(lambda: lab.behind().keys() <= {"b"}, 5, "the others are served")
+    flaw.unlink()
+    lab.until_served(8)
+    eventually(lambda: [o.result for o in lab.outcomes("b")] in (["updated"], ["unchanged"]), 5, str(lab.outcomes("b")))
+
+
+def test_whatever_the_device_answers_no_change_is_lost_and_no_worker_ends(lab: PoolLab) -> None:
+    lab.start("one")
+    lab.start("two")
+    lab.until_shared("one", "two")
+    lab.until_served()
+    no_yes = (200, b'{"results":[{"code":0,"message":"declaration is invalid","tenant":"x"}]}')
+    for n, odd in enumerate(
+        ((200, b"{}"), no_yes, (500, b'{"code":500,"message":"x","errors":null}'), (200, b"[]")), 100
+    ):
+        lab.device.odd["POST"] += [odd] * 4
+        for m, cluster in enumerate(lab.clusters):
+            lab.serve(cluster, f"127.0.{m}.{n}")
+        lab.until_served(8)
+    # Nobody's of ours: it is replaced at the next look, and outbid by nobody.
+    name = tenant_name(str(lab.clusters["a"]))
+    lab.device.tenants[name]["constants"]["interlockEpoch"] = 10**400
+    eventually(lambda: lab.tenant("a")["constants"]["interlockEpoch"] == lab.leases()["a"][1], 14, "it is replaced")
+    assert all(lab.processes[worker].poll() is None for worker in ("one", "two"))
+    assert "Traceback" not in lab.log("one") + lab.log("two")
 
 
 def test_a_pool_needs_an_extension_for_it_and_clusters(lab: PoolLab) -> None:

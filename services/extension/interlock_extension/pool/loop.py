@@ -3,6 +3,9 @@
 For each cluster whose lease it holds, one seat acts (see `seat`). A lease that ended ends its seat; a cluster that
 has become another's share is given up when its seat has come to rest, so that the next owner finds nothing under way.
 Nobody takes what another still holds: shares say who bids, leases say who acts.
+
+A cluster that cannot be acted for, or whose seat failed by a mistake of ours or of the extension, harms no other. Its
+lease is kept, since others would fare alike and pass it round, and it is tried again at a slow pace.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from interlock.model.version import Token
 from interlock.runtime.health import State
 from interlock.runtime.logging import get_logger
 from interlock.runtime.metrics import Metrics
-from interlock_extension.pool.seat import Seat
+from interlock_extension.pool.seat import Failures, Seat
 from interlock_extension.pool.share import shares
 from interlock_extension.port import Fence
 
@@ -33,7 +36,7 @@ LOOK = 0.2
 
 _POLL = 0.05
 _REOPEN = 5.0
-"""Seconds until a cluster whose proxy could not be opened is tried again."""
+"""Seconds until a cluster whose proxy could not be opened, or whose seat failed, is tried again."""
 _END = 5.0
 """Seconds that everything under way has to come to rest at the end."""
 
@@ -64,6 +67,7 @@ class LeasedFence:
 class PoolLoop:
     """`serves`: whether the pool acts for a cluster of its region. `open_seat`: begins to act; raises `InterlockError`.
 
+    `failures`: who tells what else it raises.
     `name`: who holds the leases, for people; it need not be unique.
     """
 
@@ -76,12 +80,14 @@ class PoolLoop:
         pool: str,
         serves: Callable[[Cluster], bool],
         open_seat: Opener,
+        failures: Failures,
         metrics: Metrics,
     ) -> None:
         self._pool = pool
         self._region = region
         self._serves = serves
         self._open = open_seat
+        self._failures = failures
         self._log = get_logger(service="extension", pool=pool)
         self._bus = bus
         self._registry = Registry(bus)
@@ -93,15 +99,18 @@ class PoolLoop:
         self._seats: dict[str, Seat] = {}
         self._fences: dict[str, LeasedFence] = {}
         self._open_at: dict[str, float] = {}
+        self._failing: dict[str, str] = {}
         self._looked = float("-inf")
         self._wrong = ""
         self._held = metrics.gauge("pool_clusters", "Service clusters that this worker of the pool acts for")
         self._taken = metrics.counter("pool_clusters_taken_total", "Times that it began to act for one")
+        self._failed = metrics.counter("pool_failures_total", "Times that it could not act for one, by why", ["why"])
         self.alive_at = time.time()
 
     def health(self) -> State:
         """For the container's check: a bus that is away is said, and no restart would mend it."""
-        says = f"acts for {len(self._seats)} service clusters of the pool {self._pool}{self._wrong}"
+        failing = "".join(f"; not for {cluster}" for cluster in sorted(self._failing.values()))
+        says = f"acts for {len(self._seats)} service clusters of the pool {self._pool}{failing}{self._wrong}"
         return {"at": self.alive_at, "ok": True, "says": says}
 
     def run(self, stop: threading.Event) -> None:
@@ -176,22 +185,35 @@ class PoolLoop:
             try:
                 self._seats[key] = self._open(cluster, fence)
             except InterlockError as error:
-                # It harms no other cluster.
-                self._open_at[key] = time.monotonic() + _REOPEN
                 self._log.error("nothing can be done for the cluster", cluster=str(cluster), error=str(error))
+                self._put_off(key, cluster, "refused")
+                continue
+            except Exception as error:  # noqa: BLE001  # an extension is anybody's: its mistake ends no other cluster
+                self._failures.tell(str(cluster), "opening", error)
+                self._put_off(key, cluster, "mistake")
                 continue
             self._fences[key] = fence
+            self._failing.pop(key, None)
             self._taken.inc()
             self._log.info("cluster taken", cluster=str(cluster), epoch=token.epoch)
         self._held.set(len(self._seats))
 
+    def _put_off(self, key: str, cluster: Cluster, why: str) -> None:
+        self._open_at[key] = time.monotonic() + _REOPEN
+        self._failing[key] = str(cluster)
+        self._failed.labels(why).inc()
+
     def _reap(self) -> None:
         for key, seat in list(self._seats.items()):
+            if seat.failed:
+                self._stand_back(key)
             if seat.rests and key in self._leaving:
                 self._give_up(key)
             if seat.ended:
                 seat.close()
                 del self._seats[key], self._fences[key]
+                if seat.failed and key in self._bidding:
+                    self._put_off(key, self._bidding[key], "mistake")
         for key in self._leaving - self._seats.keys():
             self._give_up(key)
 
@@ -199,6 +221,7 @@ class PoolLoop:
         """The lease goes back; the seat, which writes no more, may take a moment longer to end."""
         cluster = self._bidding.pop(key, None)
         self._leaving.discard(key)
+        self._failing.pop(key, None)
         if cluster is not None:
             self._keeper.unwant(key)
             self._log.info("cluster given up", cluster=str(cluster))
