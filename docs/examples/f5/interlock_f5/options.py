@@ -90,8 +90,9 @@ def _check(options: F5Options, where: Mapping[str, str]) -> None:
     try:
         parts = urlsplit(options.url)
         wrong = parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0
-    except ValueError as error:
-        raise ConfigError(f"{_place(where, 'URL')} = {options.url!r}: {error}; write https://ADDRESS[:PORT]") from error
+    except ValueError:
+        # What Python says of it quotes it, and there may be a password in it.
+        wrong = True
     if wrong or "@" in parts.netloc or parts.path.strip("/"):
         raise ConfigError(f"{_place(where, 'URL')}: write https://ADDRESS[:PORT], without a user or a path")
     if not options.virtual_addresses:
