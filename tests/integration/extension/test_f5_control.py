@@ -233,7 +233,7 @@ NO_YES = {
     b"{}": "without a word",
     b'{"results":null,"declaration":null}': "without a word",
     b'{"results":[]}': "without a word",
-    OTHERS: "of other, 200:; success",
+    OTHERS: "of other, 200: success",
     b'{"results":[{"code":0,"message":"declaration is invalid","tenant":"x"}]}': "declaration is invalid",
     b'{"results":[{"code":0,"message":"declaration is invalid","tenant":"shop"}]}': "declaration is invalid",
     b'{"results":[{"code":202,"message":"accepted","tenant":"shop"}]}': "accepted",

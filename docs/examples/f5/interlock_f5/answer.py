@@ -91,6 +91,6 @@ def said(code: int, body: Body, about: tuple[Result, ...] = ()) -> str:
     """What the device said against something, for people. `about`: of its results those that count; else all do."""
     words = [body.message, *(body.errors or ())]
     for result in about or body.results or ():
-        other = f"of {result.tenant}, {result.code}:" if not about and result.tenant else None
-        words += [other, result.message, result.response, *(result.errors or ())]
+        other = f"of {result.tenant}, {result.code}: " if not about and result.tenant else ""
+        words += [f"{other}{result.message or ''}", result.response, *(result.errors or ())]
     return f"{code} {'; '.join(word for word in words if word) or 'without a word'}"[:_MOST_SHOWN].strip()
