@@ -11,7 +11,7 @@ import pytest
 
 from interlock.bus.connection import Bus
 from interlock.bus.embedded import EmbeddedServer
-from interlock.bus.outcomes import Outcomes
+from interlock.bus.outcomes import HEARTBEAT_TTL, Outcomes
 from interlock.model.names import Cluster
 from interlock.model.outcome import Outcome
 from interlock_extension.herald import Herald
@@ -47,6 +47,25 @@ def test_who_may_not_speak_is_silent_and_what_it_had_to_say_is_forgotten(bus: Bu
     herald.say(Outcome(proxy="f5", extension="f5", reason="news"), news=True)
     eventually(lambda: said() == ["news"], 1)
     assert bus.command("XLEN", "il:{eu/a}:outcomes:log") == 1, "what was said in silence was logged"
+    stop.set()
+    thread.join(3)
+    assert not thread.is_alive()
+
+
+def test_the_last_words_outlast_a_heartbeat_and_nothing_is_said_after_them(bus: Bus) -> None:
+    stop = threading.Event()
+    herald = Herald(bus, CLUSTER, Outcome(proxy="f5", extension="f5", reason="first", hosts=3))
+    thread = threading.Thread(target=herald.run, args=(stop,))
+    thread.start()
+    eventually(lambda: [o.reason for o in Outcomes(bus).live(CLUSTER)] == ["first"], 3)
+    herald.mourn("TypeError: x")
+    herald.say(Outcome(proxy="f5", extension="f5", result="updated"), news=True)
+
+    def mourned() -> bool:
+        [said] = Outcomes(bus).live(CLUSTER)
+        return (said.result, said.hosts) == ("rejected", 3) and "not acted for: TypeError: x;" in said.reason
+
+    always(mourned, HEARTBEAT_TTL + 0.5)
     stop.set()
     thread.join(3)
     assert not thread.is_alive()
