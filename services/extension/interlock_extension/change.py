@@ -21,6 +21,7 @@ from interlock_extension.port import HostView, Kind, Renderer
 from interlock_extension.rollout import Rollout
 
 _FEW = 3
+_DRIFT = "the proxy runs something else than it was given"
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +45,7 @@ class Drafting:
         self._desired = desired
         self._renderer = renderer
         self._in_place = in_place
-        self._distrusted = False
+        self._distrusted: tuple[str, str] | None = None
         self._content: dict[str, bytes] = {}
         self._host_of: dict[str, str] = {}
         self._longest = self._most = 0
@@ -126,7 +127,7 @@ class Drafting:
         if self._distrusted:
             # Whoever made it run something else may have changed files, too.
             files = {**self._content, **files}
-            found = Rollout(action="reload", reason="the proxy runs something else than it was given", because="drift")
+            found = Rollout(action="reload", reason=self._distrusted[0], because=self._distrusted[1])
         elif not files:
             found = Rollout(action="unchanged")
         elif found.action == "unchanged":
@@ -193,9 +194,12 @@ class Drafting:
         self._host_of[self._renderer.file_of(host)] = host
         self._stale.discard(self._renderer.file_of(host))
 
-    def distrust(self) -> None:
-        """The proxy does not run what it was given: the next draft is a reload with every file, whatever differs."""
-        self._distrusted = True
+    def distrust(self, reason: str = _DRIFT, because: str = "drift") -> None:
+        """The proxy does not run what it was given: the next draft is a reload with every file, whatever differs.
+
+        `because`: one word for the metric.
+        """
+        self._distrusted = (reason, because)
 
     def doubt(self, draft: Draft) -> None:
         """The draft was not proven, and may be in effect all the same: its files are written again, whatever is next.
@@ -206,7 +210,7 @@ class Drafting:
 
     def accept(self, draft: Draft) -> None:
         """The draft has been proven."""
-        self._distrusted = False
+        self._distrusted = None
         self._doubted -= draft.files.keys()
         self._unsure -= draft.files.keys()
         for file, data in draft.files.items():

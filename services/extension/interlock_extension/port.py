@@ -163,7 +163,8 @@ class Control(Protocol):
     def probe(self) -> bool | None:
         """Whether the proxy says that it runs what was applied last; None where it does not answer.
 
-        False is the work of somebody else, such as a reload by hand; the worker then applies a snapshot.
+        False is the work of somebody else, such as a reload by hand; the worker then applies a snapshot. Raises
+        `NotInPlace` where a snapshot is needed for another reason, such as a control socket that is gone.
         """
 
     def check(self, hosts: Mapping[str, bytes]) -> None:

@@ -18,7 +18,8 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     """The cheapest sufficient action, with a reason for people.
 
     `update` changes the running proxy. `because`: one word for why it has to be a `reload`, the gravest: `structure`,
-    `routes`, `endpoints`, or `drift` where the proxy does not run what it was given.
+    `routes`, `endpoints`, or `drift` where the proxy does not run what it was given. A control may say
+    another: `NotInPlace.what`.
     """
 
     action: Literal["unchanged", "update", "reload"]

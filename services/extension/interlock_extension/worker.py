@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from interlock.errors import ConfigRejected, InterlockError, ProxyUnavailable
+from interlock.errors import ConfigRejected, InterlockError, NotInPlace, ProxyUnavailable
 from interlock.model.outcome import Result
 from interlock.model.version import Version
 from interlock.runtime.logging import get_logger
@@ -212,10 +212,14 @@ class Worker:
         self._ledger.settle({host: (None, served[host]) for host in hosts if host in served}, 0.0, lambda _: None)
 
     def _look_for_drift(self) -> None:
-        if self._control.probe() is False:
+        try:
+            if self._control.probe() is not False:
+                return
             self._log.error("the proxy runs something else than it was given; it is given all of it anew")
             self._drafting.distrust()
-            self._moved = True
+        except NotInPlace as error:
+            self._drafting.distrust(str(error), error.what)
+        self._moved = True
 
     def _wait_and_say(self, now: float, error: InterlockError) -> None:
         self._pace.failed(now)

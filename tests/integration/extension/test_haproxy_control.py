@@ -16,77 +16,19 @@ import pytest
 
 from interlock.errors import ConfigError, ConfigRejected, NotInPlace, ProxyUnavailable
 from interlock.runtime.process import Identity
-from interlock_extension.haproxy import extension, family
+from interlock_extension.haproxy import family
 from interlock_extension.haproxy.control import HaproxyControl
+from interlock_extension.haproxy.master import Reloads
 from interlock_extension.machine.generations import Bounds
-from interlock_extension.port import Change, HostView, Proof, Settings
-from support.haproxy_lab import each_haproxy, files_for
+from interlock_extension.port import HostView
+from support.haproxy_control import HOST, Lab, texts
+from support.haproxy_lab import each_haproxy
 from support.nginx_lab import Backend, Idle, ask, until, view
-from support.ports import free_port
 from support.websocket import opened, websocket_backend
 
 Make = Callable[..., Backend]
-HOST = "a.example"
 
 pytestmark = each_haproxy
-
-
-class Lab:
-    """One HAProxy by its control; `serve` goes the way that the worker goes."""
-
-    def __init__(self, folder: Path, binary: str, **options: object) -> None:
-        self.folder, self.port, self.binary = folder, free_port(), binary
-        self.options = {"AccessLogPath": "off", "WorkerProcesses": 2, **options}
-        self.views: dict[str, HostView] = {}
-        self.open()
-
-    def open(self) -> None:
-        self.renderer, self.control = extension.open(
-            Settings(
-                folder=self.folder,
-                listen=(f"127.0.0.1:{self.port}",),
-                binary=self.binary,
-                proxy_id="proxy-1",
-                server_info="interlock/test",
-                options=self.options,
-            )
-        )
-
-    @property
-    def files(self) -> dict[str, bytes]:
-        return files_for(self.renderer, *self.views.values())  # type: ignore[arg-type]  # HAProxy's own
-
-    def start(self, *views: HostView) -> str:
-        self.views = {each.host.host: each for each in views}
-        return self.control.start(self.files)
-
-    def change(self, *views: HostView, gone: tuple[str, ...] = ()) -> Change:
-        pairs = {each.host.host: (self.views.get(each.host.host), each) for each in views}
-        pairs |= {host: (self.views.get(host), None) for host in gone}
-        files = {self.renderer.file_of(h): self.renderer.host(now) if now else None for h, (_, now) in pairs.items()}
-        return Change(hosts=pairs, files=files)
-
-    def _keep(self, change: Change) -> None:
-        for host, (_, now) in change.hosts.items():
-            self.views.pop(host, None)
-            if now:
-                self.views[host] = now
-
-    def update(self, *views: HostView, gone: tuple[str, ...] = ()) -> Proof:
-        change = self.change(*views, gone=gone)
-        proof = self.control.apply_delta(change, "next")
-        self._keep(change)
-        return proof
-
-    def reload(self, *views: HostView, gone: tuple[str, ...] = ()) -> Proof:
-        change = self.change(*views, gone=gone)
-        proof = self.control.apply_snapshot(change.files, "next")
-        self._keep(change)
-        return proof
-
-    @property
-    def pids(self) -> list[int]:
-        return [identity.pid for identity in family.everyone_of(self.folder.resolve())]
 
 
 @pytest.fixture
@@ -95,10 +37,6 @@ def lab(tmp_path: Path, haproxy_binary: str) -> Iterator[Lab]:
     yield made
     made.control.stop(1.0)
     assert not made.pids
-
-
-def texts(lab: Lab, host: str = HOST, times: int = 6) -> set[str]:
-    return {ask(lab.port, host).text.split()[0] for _ in range(times)}
 
 
 def test_a_change_in_place_is_in_effect_when_it_is_proven(lab: Lab, backend: Make) -> None:
@@ -266,6 +204,23 @@ def test_killed_hard_it_comes_back_as_it_was(lab: Lab, backend: Make) -> None:
     assert (texts(lab), texts(lab, "b.example")) == ({"two"}, {"one"})
     lab.update(view(HOST, one.port))
     assert texts(lab) == {"one"}
+
+
+@pytest.mark.parametrize("folder", ["hosts", "maps"])
+def test_a_folder_that_somebody_removes_is_made_again(lab: Lab, backend: Make, folder: str) -> None:
+    """At the next change, with what it held: a restart gives what runs."""
+    one, two = backend("one"), backend("two")
+    lab.start(view(HOST, one.port), view("b.example", one.port))
+    shutil.rmtree(lab.folder / folder)
+    lab.update(view(HOST, two.port))
+    lab.reload(view("c.example", two.port))
+    shutil.rmtree(lab.folder / folder)
+    lab.update(view("c.example", one.port))
+    until(lambda: lab.control.tend() and lab.control._unwritten is None, "the maps are written")
+    os.kill(lab.control.pid, signal.SIGKILL)
+    until(lambda: not lab.control.alive(), "it is dead")
+    assert lab.control.start(lab.files) == "started"
+    assert [texts(lab, host) for host in (HOST, "b.example", "c.example")] == [{"two"}, {"one"}, {"one"}]
 
 
 def test_a_restarted_worker_adopts_it_and_changes_it_in_place(lab: Lab, backend: Make) -> None:
@@ -456,7 +411,7 @@ def test_a_successor_retires_old_workers_that_a_dying_one_left(lab: Lab, backend
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(HaproxyControl, "_let_go", die)
+        patched.setattr(Reloads, "let_go", die)
         with pytest.raises(KeyboardInterrupt):
             lab.reload(view(HOST, new.port))
     lab.views = {HOST: view(HOST, new.port)}

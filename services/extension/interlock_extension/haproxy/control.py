@@ -22,17 +22,16 @@ from interlock_extension.haproxy import delta, family, reply
 from interlock_extension.haproxy.complaints import refusal_aside, refusal_in, rejected, start_complaint
 from interlock_extension.haproxy.delta import Command, Running
 from interlock_extension.haproxy.kept import Kept
+from interlock_extension.haproxy.master import APPLY_TIMEOUT, Reloads
 from interlock_extension.haproxy.old import OldWorkers
 from interlock_extension.haproxy.render import HOSTS, MAIN, PAGE, STATUS_SOCKET, HaproxyRenderer, compose
 from interlock_extension.haproxy.routes import FOLDER, NOTHING, Served
 from interlock_extension.haproxy.runtime import MASTER_SOCKET, Runtime
+from interlock_extension.haproxy.sockets import Sockets, numbered
 from interlock_extension.machine.ending import end, wait
 from interlock_extension.machine.generations import Bounds
 from interlock_extension.machine.place import Place
 from interlock_extension.port import Change, HostView, Kind, Proof, Started
-
-APPLY_TIMEOUT = 60.0
-"""Seconds that HAProxy may take to load; 10,000 hosts take about one."""
 
 IN_PLACE: frozenset[Kind] = frozenset({"endpoints", "routes"})
 
@@ -40,7 +39,6 @@ _STEP = 0.001
 _ANSWER_TIMEOUT = 5.0
 _ENDS = 1.0
 _FINISHES = 3.0
-_RETIRES = 2.0
 _QUIET = 2.0
 _LONGEST = 10.0
 """Seconds without a change until the maps are written as they run; seconds that they wait at most."""
@@ -81,7 +79,8 @@ class HaproxyControl:
         self._running: Running | None = None
         self._unwritten: tuple[float, float] | None = None
         self._tried_last = ("", "")
-        self._retired: set[int] = set()
+        self._reloads = Reloads(self._runtime, self._old, clock)
+        self._sockets = Sockets(self._folder)
         self._totals = {"reloads": 0.0, "starts": 0.0, "updates": 0.0}
 
     @property
@@ -91,7 +90,8 @@ class HaproxyControl:
 
     def installed(self) -> dict[str, bytes]:
         """See `Control.installed`."""
-        return dict(self._place.content)
+        # Names of sockets are no news to whoever renders.
+        return {name: numbered(data, {}) if name == MAIN else data for name, data in self._place.content.items()}
 
     def alive(self) -> bool:
         """See `Control.alive`."""
@@ -109,6 +109,7 @@ class HaproxyControl:
     def start(self, files: Mapping[str, bytes]) -> Started:
         """See `Control.start`."""
         self._place.open()
+        self._sockets.read()
         running = family.master_of(self._folder)
         if running is not None and self._adopt(running):
             return "adopted"
@@ -120,18 +121,18 @@ class HaproxyControl:
             # One that does not answer may still be finishing requests.
             end(identity, (signal.SIGUSR1, _FINISHES), (signal.SIGTERM, _ENDS))
         stale = {name: None for name in self.installed() if name not in files}
-        self._place.write({**stale, **files})
+        self._sockets.rename(())
+        self._place.write({**stale, **self._bound(files)})
         self._launch("start")
         return "started"
 
     def _adopt(self, running: Identity) -> bool:
         # A reload may be under way.
-        if not wait(lambda: bool(self._runtime.version()) or not running.alive(), _ANSWER_TIMEOUT):
+        if not wait(lambda: bool(self._tells() or self._gone()) or not running.alive(), _ANSWER_TIMEOUT):
             self._log.error("the running HAProxy does not answer: another is started", pid=running.pid)
-        version = self._runtime.version() if running.alive() else None
-        if not version:
+        generation = self._tells() if running.alive() else ""
+        if not generation and not (running.alive() and self._gone()):
             return False
-        generation = version.partition(" ")[0]
         kept = self._kept.read(generation, self._place.content)
         if kept is None:
             # A worker died between writing and proving; what lies there has never been proven.
@@ -140,7 +141,7 @@ class HaproxyControl:
         self._settle(running, generation, kept)
         # Also those of a worker that died between a reload and its end.
         with contextlib.suppress(ProxyUnavailable):
-            self._let_go(running)
+            self._reloads.let_go(running)
         return True
 
     def _launch(self, note: str) -> None:
@@ -183,6 +184,20 @@ class HaproxyControl:
         self._place.write_aside(composed.files)
         return generation, composed.running
 
+    def _bound(self, files: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
+        return {name: self._sockets.bound(data) if name == MAIN and data else data for name, data in files.items()}
+
+    def _gone(self) -> tuple[str, ...]:
+        """Private sockets that are gone although HAProxy runs, by their paths: a reload makes others."""
+        gone = self._sockets.gone()
+        workers = self._runtime.workers() if gone else None
+        return tuple(str(self._folder / name) for name in gone) if workers and workers.serving else ()
+
+    def _tells(self) -> str:
+        """The generation that runs, empty where none is told. Asked by commands where the socket for it is gone."""
+        said = self._runtime.version()
+        return said.partition(" ")[0] if said else self._runtime.generation() if self._gone() else ""
+
     def _answers(self, generation: str) -> bool:
         return (self._runtime.version() or "").startswith(f"{generation} ")
 
@@ -207,9 +222,13 @@ class HaproxyControl:
             raise NotInPlace(
                 "the running HAProxy was found, and what it was told since its start is unknown", what="adopted"
             )
+        self._must_be_reached()
         commands, running = self._plan(change, self._running)
         batches = list(reply.batches(commands))
-        if self._runtime.generation() != self._generation:
+        told = self._runtime.generation()
+        if not told:
+            raise NotInPlace("HAProxy does not answer at its socket for commands", what="silent")
+        if told != self._generation:
             raise NotInPlace("HAProxy was reloaded by somebody else", what="drift")
         generation = secrets.token_hex(4)
         self._coming = (*self._coming, generation)[-_MOST_COMING:]
@@ -248,12 +267,22 @@ class HaproxyControl:
     def _served(self, view: HostView | None) -> Served:
         return self._renderer.served(view) if view else NOTHING
 
+    def _must_be_reached(self) -> None:
+        """Raises `NotInPlace` where a private socket is gone."""
+        if gone := self._gone():
+            raise NotInPlace(f"HAProxy's private socket {' and '.join(gone)} is gone and is made anew", what="sockets")
+
     def apply_snapshot(self, files: Mapping[str, bytes | None], note: str) -> Proof:
         """See `Control.apply_snapshot`. The culprit of a `ConfigRejected` is a file name."""
         began = self._clock()
         master = self._must_run()
+        if gone := self._sockets.gone():
+            paths = ", ".join(str(self._folder / name) for name in gone)
+            self._log.error("private sockets of HAProxy are gone; a reload makes others", sockets=paths)
+            self._sockets.rename(gone)
+            files = {**({MAIN: main} if (main := self._place.content.get(MAIN)) else {}), **files}
         self._kept.forget()
-        self._place.write(files)
+        self._place.write(self._bound(files))
         generation, running = self._compose(note)
         refusal = refusal_in(self._part, self._folder)
         if refusal is not None:
@@ -265,11 +294,11 @@ class HaproxyControl:
                 self._kept.write(self._generation, self._running)
             raise error
         self._running = None
-        answers_at = self._reload(master, generation)
+        answers_at = self._reloads.reload(master, lambda: self._answers(generation))
         self._place.proven()
         self._settle(master, generation, running)
         # Until then an old worker may answer what comes on its idle connections.
-        effective_at = self._let_go(master)
+        effective_at = self._reloads.let_go(master)
         self._totals["reloads"] += 1
         detail = f"answers {1000 * (answers_at - began):.0f} ms, proven {1000 * (effective_at - began):.0f} ms"
         return Proof(applying_at=began, effective_at=effective_at, let_go_at=effective_at, detail=detail)
@@ -279,53 +308,10 @@ class HaproxyControl:
             raise ProxyUnavailable("HAProxy does not run")
         return self._master
 
-    def _reload(self, master: Identity, generation: str) -> float:
-        """The time from which the new worker answers. Raises `ProxyUnavailable`."""
-        deadline = time.monotonic() + APPLY_TIMEOUT
-        while not self._runtime.reload():
-            self._still(master, deadline, "HAProxy's master does not listen")
-        at = self._clock()
-        while not self._answers(generation):
-            workers = self._runtime.workers()
-            if workers and workers.failed:
-                why = self._runtime.startup_log() or "reload it by hand to see why"
-                raise ProxyUnavailable(f"HAProxy takes its files but could not be reloaded: {why}")
-            self._still(master, deadline, "HAProxy does not answer with the new configuration")
-            at = self._clock()
-        return at
-
-    def _let_go(self, master: Identity) -> float:
-        """From when no old worker decides anything: each hands what it is still asked to the newest."""
-        deadline = time.monotonic() + APPLY_TIMEOUT
-        # In 2.6 the master does not answer for a moment after a reload.
-        while (workers := self._runtime.workers()) is None or workers.serving is None:
-            self._still(master, deadline, "HAProxy's master does not tell its workers")
-        self._retired &= set(workers.old)
-        for pid in workers.old:
-            if pid not in self._retired:
-                self._retire(pid)
-                self._retired.add(pid)
-        self._old.see(workers.old)
-        return self._clock()
-
-    def _retire(self, pid: int) -> None:
-        # One that ends just now does not listen any more.
-        if wait(lambda: self._runtime.retire(pid) or Identity.of(pid) is None, _RETIRES):
-            return
-        self._log.error("an old worker cannot be told to hand requests over, and is ended", pid=pid)
-        identity = Identity.of(pid)
-        if identity is not None:
-            end(identity, (signal.SIGTERM, _ENDS))
-
-    def _still(self, master: Identity, deadline: float, what: str) -> None:
-        if not master.alive():
-            raise ProxyUnavailable("HAProxy ended while it was reloaded")
-        if time.monotonic() > deadline:
-            raise ProxyUnavailable(f"{what} after {APPLY_TIMEOUT:g} s")
-        time.sleep(_STEP)
-
     def probe(self) -> bool | None:
         """See `Control.probe`."""
+        if self.alive():
+            self._must_be_reached()
         said = self._runtime.version()
         return None if said is None else said.startswith(f"{self._generation} ")
 

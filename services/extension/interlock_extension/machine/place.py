@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from interlock.errors import ProxyUnavailable
+
+_MODE = 0o711
 
 
 class Place:
@@ -25,11 +29,9 @@ class Place:
         """Make the folders and read what is installed. Raises `ProxyUnavailable`."""
         self._undo.clear()
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             for name in ("", *self._folders):
-                (self.folder / name).mkdir(parents=True, exist_ok=True)
-                if os.geteuid() == 0:
-                    # A proxy's workers run as another user and pass through here; they own only what they write.
-                    (self.folder / name).chmod(0o711)
+                self._make(name)
             self.content = {
                 str(path.relative_to(self.folder)): path.read_bytes()
                 for pattern in self._kept
@@ -41,14 +43,19 @@ class Place:
     def write(self, changes: Mapping[str, bytes | None]) -> None:
         """Install changed files, each at once (None: remove it). Raises `ProxyUnavailable`.
 
+        What is there with the same bytes is left alone. Folders that somebody has removed are made again, with what
+        belongs there. What goes, goes last: where writing fails, it has not gone for nothing.
+
         They are not synced to the disk: after the machine has failed, the proxy starts with what is rendered anew.
         """
-        for name, data in changes.items():
+        self._heal()
+        for name, data in sorted(changes.items(), key=lambda change: change[1] is None):
             self._undo.setdefault(name, self.content.get(name))
             self._install(name, data)
 
     def write_aside(self, files: Mapping[str, bytes]) -> None:
         """Files that are made of the others, and count as not installed. Raises `ProxyUnavailable`."""
+        self._heal()
         for name, data in files.items():
             try:
                 self._replace(name, data)
@@ -69,6 +76,29 @@ class Place:
             self._install(name, data)
             del self._undo[name]
 
+    def _heal(self) -> None:
+        try:
+            for folder in self._folders:
+                if not self._make(folder):
+                    continue
+                for name, data in self.content.items():
+                    if data and name.startswith(f"{folder}/"):
+                        self._replace(name, data)
+        except OSError as error:
+            raise ProxyUnavailable(f"a folder of {self.folder} is gone and cannot be made: {error}") from error
+
+    def _make(self, folder: str) -> bool:
+        """A folder with its mode; whether it was not there."""
+        path = self.folder / folder
+        fresh = not path.is_dir()
+        if fresh:
+            # Not with the one above: nobody who runs in that would see another in its place.
+            path.mkdir()
+        # A proxy's workers run as another user and pass through here; they own only what they write.
+        if os.geteuid() == 0 and stat.S_IMODE(path.stat().st_mode) != _MODE:
+            path.chmod(_MODE)
+        return fresh
+
     def _install(self, name: str, data: bytes | None) -> None:
         try:
             self._put(name, data)
@@ -86,6 +116,10 @@ class Place:
 
     def _replace(self, name: str, data: bytes) -> None:
         target = self.folder / name
+        with contextlib.suppress(OSError):
+            # A proxy comes back from what is there although nothing can be written.
+            if target.read_bytes() == data:
+                return
         fresh = target.with_name(f".{target.name}.new")
         fresh.write_bytes(data)
         fresh.replace(target)
