@@ -70,8 +70,10 @@ class LastGood:
                 f"--state-dir {folder} is in use by another worker (pid {holder}); "
                 "end that one or give each worker a folder of its own"
             ) from error
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        # For people; on a full disk it is left out.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
 
     def read(self) -> Kept:
         """Everything that can be read. A folder that was another cluster's holds nothing for us."""

@@ -22,9 +22,10 @@ from interlock_extension.haproxy import delta, family, reply
 from interlock_extension.haproxy.complaints import refusal_aside, refusal_in, rejected, start_complaint
 from interlock_extension.haproxy.delta import Command, Running
 from interlock_extension.haproxy.kept import Kept
+from interlock_extension.haproxy.made import Made
 from interlock_extension.haproxy.master import APPLY_TIMEOUT, Reloads
 from interlock_extension.haproxy.old import OldWorkers
-from interlock_extension.haproxy.render import HOSTS, MAIN, PAGE, STATUS_SOCKET, HaproxyRenderer, compose
+from interlock_extension.haproxy.render import HOSTS, MAIN, PAGE, STATUS_SOCKET, HaproxyRenderer
 from interlock_extension.haproxy.routes import FOLDER, NOTHING, Served
 from interlock_extension.haproxy.runtime import MASTER_SOCKET, Runtime
 from interlock_extension.haproxy.sockets import Sockets, numbered
@@ -68,6 +69,7 @@ class HaproxyControl:
         self._folder = self._place.folder
         self._runtime = Runtime(self._folder)
         self._kept = Kept(self._folder)
+        self._made = Made(self._place)
         self._old = OldWorkers(bounds or Bounds())
         self._clock = clock
         self._at_end = at_end
@@ -145,7 +147,8 @@ class HaproxyControl:
         return True
 
     def _launch(self, note: str) -> None:
-        generation, running = self._compose(note)
+        generation, running = self._made.write_or_find(self._next(), note)
+        self._next(generation)
         self._totals["starts"] += 1
         master = f"unix@{MASTER_SOCKET},mode,600"
         process = Process.start(
@@ -173,16 +176,19 @@ class HaproxyControl:
     def _settle(self, master: Identity, generation: str, running: Running | None) -> None:
         self._master, self._generation, self._running = master, generation, running
         self._coming, self._unwritten = (), None
-        if running is not None:
+        if running is None:
+            return
+        try:
             self._kept.write(generation, running)
+        except ProxyUnavailable as error:
+            # It runs as it should. Whoever adopts it will reload it.
+            self._log.error("what HAProxy runs cannot be kept for the next worker", error=str(error))
 
-    def _compose(self, note: str) -> tuple[str, Running]:
-        """Write what HAProxy is to read besides the files; the generation that it will tell, and what will run."""
-        generation = secrets.token_hex(4)
-        composed = compose(self._place.content, f"{generation} {note}")
+    def _next(self, generation: str = "") -> str:
+        """A generation, a new one by default, that runs soon."""
+        generation = generation or secrets.token_hex(4)
         self._coming = (*self._coming, generation)[-_MOST_COMING:]
-        self._place.write_aside(composed.files)
-        return generation, composed.running
+        return generation
 
     def _bound(self, files: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
         return {name: self._sockets.bound(data) if name == MAIN and data else data for name, data in files.items()}
@@ -230,8 +236,7 @@ class HaproxyControl:
             raise NotInPlace("HAProxy does not answer at its socket for commands", what="silent")
         if told != self._generation:
             raise NotInPlace("HAProxy was reloaded by somebody else", what="drift")
-        generation = secrets.token_hex(4)
-        self._coming = (*self._coming, generation)[-_MOST_COMING:]
+        generation = self._next()
         # First, so that nobody takes what lies there for what runs, should this worker die in between.
         self._kept.write(generation, running)
         self._place.write(change.files)
@@ -283,7 +288,8 @@ class HaproxyControl:
             files = {**({MAIN: main} if (main := self._place.content.get(MAIN)) else {}), **files}
         self._kept.forget()
         self._place.write(self._bound(files))
-        generation, running = self._compose(note)
+        generation = self._next()
+        running = self._made.write(generation, note)
         refusal = refusal_in(self._part, self._folder)
         if refusal is not None:
             error = rejected(refusal, self._place.content)
@@ -364,7 +370,7 @@ class HaproxyControl:
         self._unwritten = None
 
     def _write_made(self) -> None:
-        self._place.write_aside(compose(self._place.content, f"{secrets.token_hex(4)} not told").files)
+        self._made.write(secrets.token_hex(4), "not told")
 
     def stop(self, timeout: float) -> None:
         """See `Control.stop`."""

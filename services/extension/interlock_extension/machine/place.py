@@ -121,5 +121,11 @@ class Place:
             if target.read_bytes() == data:
                 return
         fresh = target.with_name(f".{target.name}.new")
-        fresh.write_bytes(data)
-        fresh.replace(target)
+        try:
+            fresh.write_bytes(data)
+            fresh.replace(target)
+        except OSError:
+            # On a full disk, what it took may be what another needs.
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
+            raise

@@ -49,6 +49,14 @@ class Complaints:
             log.seek(mark)
             return read_refusal(log.read().decode(errors="replace"))
 
+    def explain_start(self, mark: int) -> NoReturn:
+        """Why nginx ended right after its start. Raises `ConfigRejected` or `ProxyUnavailable`."""
+        # What is wrong with the files it says before it has opened its logs, what is wrong with the machine after.
+        refusal = self.since(mark) or self.test()
+        if refusal is None:
+            raise ProxyUnavailable("nginx ended right after its start; see its error log")
+        self.reject(refusal)
+
     def test(self, folder: Path | None = None) -> Refusal | None:
         """What `nginx -t` says against a folder, its own by default; None when it takes it.
 

@@ -14,7 +14,6 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NoReturn
 
 from interlock.errors import ConfigRejected, NotInPlace, ProxyUnavailable
 from interlock.runtime.logging import get_logger
@@ -30,7 +29,15 @@ from interlock_extension.nginx.complaints import Complaints
 from interlock_extension.nginx.ending import end_detached
 from interlock_extension.nginx.markers import ANNOUNCED, Markers
 from interlock_extension.nginx.refusal import Refusal
-from interlock_extension.nginx.render import GENERATION, HANDOVER_SOCKET, MAIN, STATUS_SOCKET, WORKPLACE, NginxRenderer
+from interlock_extension.nginx.render import (
+    GENERATION,
+    HANDOVER_SOCKET,
+    MAIN,
+    STATUS_SOCKET,
+    WORKPLACE,
+    NginxRenderer,
+    generation_in,
+)
 from interlock_extension.nginx.retired import Retired
 from interlock_extension.nginx.status import ask, figures
 from interlock_extension.port import Change, Kind, Proof, Started
@@ -168,7 +175,7 @@ class NginxControl:
         for name in (STATUS_SOCKET, HANDOVER_SOCKET):
             (self._place.folder / name).unlink(missing_ok=True)
         self._markers.clear_all()
-        generation = self._write_generation(note)
+        generation = self._write_or_find_generation(note)
         self._totals["starts"] += 1
         mark = self._complaints.mark()
         process = Process.start(
@@ -179,7 +186,7 @@ class NginxControl:
         while not self._answers_by(process.pid, generation):
             if not process.alive():
                 end_detached(self._place.folder, process.returncode)
-                self._explain_start(mark)
+                self._complaints.explain_start(mark)
             if time.monotonic() > deadline:
                 process.stop(1.0)
                 raise ProxyUnavailable(f"nginx did not answer within {APPLY_TIMEOUT:g} s after its start")
@@ -194,7 +201,7 @@ class NginxControl:
 
     def _answers_by(self, master: int, generation: str) -> bool:
         # One that detaches itself may answer by another's workers before the process that was started is gone.
-        return any(map(_is_worker, processes.children(master))) and (
+        return any(map(family.is_worker, processes.children(master))) and (
             ask(self._place.folder, _VERSION_PATH) or ""
         ).startswith(generation)
 
@@ -206,15 +213,8 @@ class NginxControl:
         self._known = processes.children(master.pid)
         self._retired.forget()
 
-    def _explain_start(self, mark: int) -> NoReturn:
-        # What is wrong with the files it says before it has opened its logs, what is wrong with the machine after.
-        refusal = self._complaints.since(mark) or self._complaints.test()
-        if refusal is None:
-            raise ProxyUnavailable("nginx ended right after its start; see its error log")
-        self._complaints.reject(refusal)
-
     def _end_orphans(self) -> None:
-        left = [identity for pid in self._known if (identity := Identity.of(pid)) and _is_worker(pid)]
+        left = [identity for pid in self._known if (identity := Identity.of(pid)) and family.is_worker(pid)]
         left += [identity for identity in family.orphans_of(self._place.folder) if identity not in left]
         for identity in left:
             # QUIT closes the listening sockets at once and lets requests in flight finish.
@@ -267,6 +267,18 @@ class NginxControl:
         detail = f"ready {1000 * (ready_at - began):.0f} ms, proven {1000 * (effective_at - began):.0f} ms"
         return Proof(applying_at=began, effective_at=effective_at, let_go_at=let_go_at, detail=detail)
 
+    def _write_or_find_generation(self, note: str) -> str:
+        """Where nothing can be written: that of the files that lie there. Raises `ProxyUnavailable`."""
+        try:
+            return self._write_generation(note)
+        except ProxyUnavailable as error:
+            generation = generation_in(self._place.content)
+            if not generation:
+                raise
+            self._markers.announce(generation)
+            self._log.error("nothing can be written: nginx is started from the files that are there", why=str(error))
+            return generation
+
     def _write_generation(self, note: str) -> str:
         generation = secrets.token_hex(4)
         workplace = str(self._markers.announce(generation))
@@ -282,8 +294,8 @@ class NginxControl:
         ask_at = began + patience
         while True:
             # A worker takes this title when it is about to enter its event loop.
-            fresh = [pid for pid in processes.children(master.pid) if pid not in old and _is_worker(pid)]
-            if sum(map(_is_ready, fresh)) >= self._workers:
+            fresh = [pid for pid in processes.children(master.pid) if pid not in old and family.is_worker(pid)]
+            if sum(map(family.is_ready, fresh)) >= self._workers:
                 return self._clock()
             refusal = self._complaints.since(mark)
             if refusal is None and not fresh and time.monotonic() > ask_at:
@@ -301,7 +313,7 @@ class NginxControl:
     def _ask_aside(self, master: Identity, old: list[int]) -> Refusal | None:
         # Not every refusal is of the level that the log of refusals holds; a slow load is none.
         refusal = self._complaints.test()
-        come = any(pid not in old and _is_worker(pid) for pid in processes.children(master.pid))
+        come = any(pid not in old and family.is_worker(pid) for pid in processes.children(master.pid))
         return None if come else refusal
 
     def _retire(self, old: list[int]) -> None:
@@ -380,11 +392,3 @@ class NginxControl:
         if self._process is not None:
             self._process.release()
         self._process = self._master = None
-
-
-def _is_worker(pid: int) -> bool:
-    return processes.title(pid).startswith(family.WORKER)
-
-
-def _is_ready(pid: int) -> bool:
-    return processes.title(pid) == family.WORKER

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from interlock.runtime.process import Identity
-from interlock_extension.machine.processes import everyone, parent, sockets, title
+from interlock_extension.machine import processes
 
 PID_FILE = "nginx.pid"
 WORKER = "nginx: worker process"
@@ -18,7 +18,7 @@ def accepts(pid: int, listeners: set[int]) -> bool:
 
     Its title says that it leaves a moment before it closes them, so they are looked at where we may.
     """
-    return title(pid) == WORKER or bool((sockets(pid) or set()) & listeners)
+    return processes.title(pid) == WORKER or bool((processes.sockets(pid) or set()) & listeners)
 
 
 def master_of(folder: Path) -> Identity | None:
@@ -37,14 +37,16 @@ def orphans_of(folder: Path) -> list[Identity]:
     To be called when there is no master: a worker that was started just before it died bears its title for a moment.
     """
     found = []
-    for pid in everyone():
+    for pid in processes.everyone():
         with contextlib.suppress(OSError):
             if _is_master(pid, folder):
                 orphan = True
             else:
                 # Each generation works in a folder of its own below it.
-                inside = title(pid).startswith(WORKER) and Path(f"/proc/{pid}/cwd").readlink().is_relative_to(folder)
-                orphan = inside and "nginx: master" not in title(parent(pid))
+                inside = processes.title(pid).startswith(WORKER) and Path(f"/proc/{pid}/cwd").readlink().is_relative_to(
+                    folder
+                )
+                orphan = inside and "nginx: master" not in processes.title(processes.parent(pid))
             identity = Identity.of(pid) if orphan else None
             if identity is not None:
                 found.append(identity)
@@ -52,4 +54,14 @@ def orphans_of(folder: Path) -> list[Identity]:
 
 
 def _is_master(pid: int, folder: Path) -> bool:
-    return "master process" in title(pid) and f"-p {folder} " in title(pid) + " "
+    return "master process" in processes.title(pid) and f"-p {folder} " in processes.title(pid) + " "
+
+
+def is_worker(pid: int) -> bool:
+    """Whether it is, or was until now, a worker of some nginx."""
+    return processes.title(pid).startswith(WORKER)
+
+
+def is_ready(pid: int) -> bool:
+    """Whether it is a worker that takes requests and was not told to leave."""
+    return processes.title(pid) == WORKER

@@ -5,6 +5,7 @@ Templates take `Token`s and integers only: a value that has not been through `es
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from hashlib import blake2s
 
@@ -35,6 +36,7 @@ HOST_TEMPLATE = "host.conf.j2"
 
 STATUS_PATH = "/nginx_status"
 
+_TOLD = re.compile(rb"\bdefault \"?([0-9a-f]{8}) ")
 _POOL = 4
 """Kilobytes."""
 
@@ -223,6 +225,13 @@ class NginxRenderer:
                 '        return 501 "This nginx was built without its stub_status module.";'
             )
         return Token(f"    location = {STATUS_PATH} {{\n        {body}\n    }}")
+
+
+def generation_in(files: Mapping[str, bytes]) -> str:
+    """Which generation files tell of which both are there, as `NginxRenderer.generation` gives them; empty: none."""
+    found = _TOLD.search(files.get(GENERATION, b""))
+    generation = found[1].decode() if found else ""
+    return generation if generation and f"/{generation}".encode() in files.get(WORKPLACE, b"") else ""
 
 
 def _server(address: Token, checks: PassiveChecks) -> Token:
