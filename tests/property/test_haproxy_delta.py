@@ -222,6 +222,12 @@ def test_without_a_spare_it_is_not_done_in_place() -> None:
     assert "no spare backend of the kind rr" in found.reason
 
 
+def test_with_many_backends_a_reload_costs_more_and_more_is_done_in_place() -> None:
+    few, many = frozenset({"one"}), frozenset(map(str, range(9_000)))
+    assert delta.most(Running(configured=few)) == delta.MOST
+    assert delta.most(Running(configured=many, taken={"a": "spare_rr_0001"})) == 9_001
+
+
 @pytest.mark.parametrize("hosts", [3])
 def test_a_spare_is_never_given_to_another(hosts: int) -> None:
     running = Running(free={"rr": tuple(f"spare_rr_{n:04d}" for n in range(hosts))})

@@ -23,6 +23,7 @@ from interlock_extension.machine.generations import Bounds
 from interlock_extension.port import HostView
 from support.haproxy_control import HOST, Lab, texts
 from support.haproxy_lab import each_haproxy
+from support.haproxy_state import state_of
 from support.nginx_lab import Backend, Idle, ask, until, view
 from support.websocket import opened, websocket_backend
 
@@ -177,6 +178,21 @@ def test_checking_aside_names_the_file_and_touches_nothing(lab: Lab, backend: Ma
         lab.control.check({"b.example": twice, "c.example": lab.renderer.host(view("c.example", one.port))})
     assert caught.value.culprit == lab.renderer.file_of("b.example")
     assert lab.control.installed() == lab.files
+
+
+def test_a_change_of_very_many_commands_is_left_to_a_reload(lab: Lab, backend: Make) -> None:
+    """Before anything is sent or written; one of just so many is made in place."""
+    one, two = backend("one"), backend("two")
+    lab.start(view(HOST, one.port))
+    few, many = (view(HOST, two.port, *range(20_000, 20_000 + number)) for number in (1_998, 2_000))
+    before, ran = lab.control.installed(), state_of(lab.folder)
+    with pytest.raises(NotInPlace, match=r"4003 commands, and from 4000 on a reload is quicker") as caught:
+        lab.update(many)
+    assert caught.value.what == "commands"
+    assert (lab.control.installed(), state_of(lab.folder), lab.control.probe()) == (before, ran, True)
+    assert lab.update(few).detail.startswith("3999 commands")
+    lab.reload(many)
+    assert len(state_of(lab.folder).routes["a.example/"][0].servers) == 2_001
 
 
 def test_what_a_runtime_command_is_refused_a_reload_mends(lab: Lab, backend: Make) -> None:

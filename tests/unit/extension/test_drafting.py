@@ -84,6 +84,18 @@ def test_what_runs_is_left_as_it_is_where_it_is_what_the_plan_wants() -> None:
     assert made.drafting.draft(("a",)).rollout.action == "unchanged"
 
 
+def test_a_control_may_ask_for_everything_anew_for_a_reason_of_its_own() -> None:
+    made = adopting(Made(a=(1,), b=(9,)), Made(a=(1,), b=(9,)), a=(1,), b=(9,))
+    for told, expected in (((), "drift"), (("a socket is gone", "sockets"), "sockets")):
+        made.drafting.distrust(*told)
+        draft = made.drafting.draft(())
+        assert (draft.rollout.action, draft.rollout.because) == ("reload", expected)
+        assert draft.files.keys() == made.drafting.all_files().keys()
+        assert not told or draft.rollout.reason == told[0]
+        made.drafting.accept(draft)
+        assert made.drafting.draft(()).rollout.action == "unchanged"
+
+
 def test_files_of_hosts_that_nobody_knows_go_by_a_reload() -> None:
     made = adopting(Made(a=(1,)), Made(a=(1,), z=(9,)), a=(2,))
     draft = made.drafting.draft(("a",))

@@ -17,7 +17,7 @@ server accepts handled requests
  16630948 16630947 31070465
 Reading: 6 Writing: 179 Waiting: 106
 """
-INFO = "Name: HAProxy\nVersion: 2.6.12\nMaxconn: 77\nCurrConns: 3\nCumConns: 40\nCumReq: 51\nSessRate: 5\nnode: x\n"
+INFO = "Name: HAProxy\nVersion: 2.6.12\nMaxconn: 141\nCurrConns: 3\nCumConns: 40\nCumReq: 51\nSessRate: 5\nnode: x\n"
 
 
 def test_nginxs_figures() -> None:
@@ -34,7 +34,7 @@ def test_nginxs_figures() -> None:
 
 
 def test_haproxys_figures() -> None:
-    found = reply.figures(reply.info(INFO))
+    found = reply.figures(reply.info(INFO), 77)
     assert found == {
         "connections_active": 3,
         "connections_limit": 77,
@@ -42,11 +42,12 @@ def test_haproxys_figures() -> None:
         "requests_total": 51,
         "sessions_per_second": 5,
     }
-    assert reply.figures({}) == {}
-    assert reply.figures({"CurrConns": "many", "CumReq": "7"}) == {"requests_total": 7}
+    assert reply.figures(reply.info(INFO), 200)["connections_limit"] == 141
+    assert reply.figures({}, 77) == {}
+    assert reply.figures({"CurrConns": "many", "CumReq": "7"}, 77) == {"requests_total": 7}
 
 
-@pytest.mark.parametrize("found", [read_figures(STUB_STATUS), reply.figures(reply.info(INFO))])
+@pytest.mark.parametrize("found", [read_figures(STUB_STATUS), reply.figures(reply.info(INFO), 77)])
 def test_each_is_a_metric_of_its_own_and_the_controls_are_one(found: dict[str, float]) -> None:
     assert set(found) <= set(PROXYS_OWN)
     metrics = Metrics("extension")

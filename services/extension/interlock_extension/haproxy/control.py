@@ -267,6 +267,8 @@ class HaproxyControl:
                 raise NotInPlace(found.reason, what="spares")
             commands += found.commands
             running = found.running
+        if len(commands) > (most := delta.most(running)):
+            raise NotInPlace(f"{len(commands)} commands, and from {most} on a reload is quicker", what="commands")
         return commands, running
 
     def _served(self, view: HostView | None) -> Served:
@@ -343,7 +345,7 @@ class HaproxyControl:
         running = self._running or Running()
         told = {f"spares_{kind}": float(len(names)) for kind, names in running.free.items()}
         told |= {"leaving_servers": float(len(running.leaving)), "old_workers_ended": float(self._old.ended)}
-        told |= reply.figures(self._runtime.info())
+        told |= reply.figures(self._runtime.info(), self._renderer.most_connections)
         return {**self._totals, **told, "old_workers": float(number), "old_bytes": float(held)}
 
     def _delete_servers(self) -> None:

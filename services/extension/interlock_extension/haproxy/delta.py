@@ -27,6 +27,12 @@ from interlock_extension.rendering.tokens import Token
 
 _NEVER = 1000
 
+MOST = 4_000
+"""Commands that a change takes in place at most, where there are no more backends than that: about half a second.
+
+That is what a reload costs with as many hosts as it takes to ask for so many; see `most`.
+"""
+
 STATE = "state.map"
 VERSION = "version"
 """The map and its key that say what runs."""
@@ -144,6 +150,11 @@ def change(before: Served, after: Served, running: Running) -> Change | NotInPla
             places, cookies=running.cookies.union(cookies) if cookies else running.cookies, leaving=frozenset(leaving)
         ),
     )
+
+
+def most(running: Running) -> int:
+    """From how many commands on a reload is quicker: it costs about as much as one for each backend."""
+    return max(MOST, len(running.configured) + len(running.taken))
 
 
 def to_delete(running: Running, most: int, after: tuple[str, str] = ("", "")) -> list[tuple[str, str]]:

@@ -78,6 +78,11 @@ class HaproxyRenderer:
         self._page = source.encode()
         self._mains: dict[int, bytes] = {}
 
+    @property
+    def most_connections(self) -> int:
+        """That clients may have at a time."""
+        return self._config.max_connections
+
     def file_of(self, host: str) -> str:
         """`hosts/<host>.cfg`; names that are no file names become a digest, `*.` becomes `_wild.`."""
         return f"{HOSTS}/{file_stem(host)}.cfg"

@@ -29,9 +29,10 @@ _DELETED = "Server deleted."
 _GONE = "No such server."
 _BUSY = "Server still has connections attached to it"
 
+_LIMIT = "connections_limit"
 _FIGURES = {
     "connections_active": "CurrConns",
-    "connections_limit": "Maxconn",
+    _LIMIT: "Maxconn",
     "connections_accepted_total": "CumConns",
     "sessions_per_second": "SessRate",
     "requests_total": "CumReq",
@@ -146,13 +147,17 @@ def info(text: str) -> dict[str, str]:
     return {name: value for name, separator, value in pairs if separator}
 
 
-def figures(found: Mapping[str, str]) -> dict[str, float]:
+def figures(found: Mapping[str, str], most: int) -> dict[str, float]:
     """HAProxy's own figures out of `show info`, by the names of `meters.PROXYS_OWN`; those that it tells.
 
-    They are the newest worker's: what is counted begins anew with each reload.
+    They are the newest worker's: what is counted begins anew with each reload. `most`: connections that clients may
+    have; HAProxy tells how many it takes in all.
     """
-    told = {name: found.get(of, "") for name, of in _FIGURES.items()}
-    return {name: float(value) for name, value in told.items() if value.isascii() and value.isdigit()}
+    said = {name: found.get(of, "") for name, of in _FIGURES.items()}
+    told = {name: float(value) for name, value in said.items() if value.isascii() and value.isdigit()}
+    if _LIMIT in told:
+        told[_LIMIT] = min(told[_LIMIT], float(most))
+    return told
 
 
 def _answer(lines: Iterator[str], *, vague: bool) -> str | None:
