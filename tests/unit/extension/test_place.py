@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from interlock.errors import ProxyUnavailable
 from interlock_extension.machine.place import Place
@@ -42,10 +43,15 @@ def test_a_folder_that_is_gone_is_made_again_with_what_belongs_there(place: Plac
     mode = (place.folder / "hosts").stat().st_mode
     for name in ("hosts", "maps"):
         shutil.rmtree(place.folder / name)
+    with capture_logs() as log:
+        place.write_aside({})
+    told = [line["folder"] for line in log]
+    assert told == [str(place.folder / name) for name in ("hosts", "maps")]
     if aside:
         place.write_aside({"maps/some.map": b"x"})
         assert on_disk(place) == {**place.content, "maps/some.map": b"x"}
     else:
+        shutil.rmtree(place.folder / "hosts")
         place.write({"hosts/a.conf": b"other", "hosts/c.conf": b"c", "hosts/b.conf": None})
         assert on_disk(place) == place.content
         place.restore()

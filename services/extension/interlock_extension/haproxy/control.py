@@ -193,9 +193,9 @@ class HaproxyControl:
     def _bound(self, files: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
         return {name: self._sockets.bound(data) if name == MAIN and data else data for name, data in files.items()}
 
-    def _gone(self) -> tuple[str, ...]:
+    def _gone(self, *, by_name: bool = False) -> tuple[str, ...]:
         """Private sockets that are gone although HAProxy runs, by their paths: a reload makes others."""
-        gone = self._sockets.gone()
+        gone = self._sockets.gone(by_name=by_name)
         workers = self._runtime.workers() if gone else None
         return tuple(str(self._folder / name) for name in gone) if workers and workers.serving else ()
 
@@ -228,11 +228,12 @@ class HaproxyControl:
             raise NotInPlace(
                 "the running HAProxy was found, and what it was told since its start is unknown", what="adopted"
             )
-        self._must_be_reached()
+        self._must_be_reached(by_name=True)
         commands, running = self._plan(change, self._running)
         batches = list(reply.batches(commands))
         told = self._runtime.generation()
         if not told:
+            self._must_be_reached()
             raise NotInPlace("HAProxy does not answer at its socket for commands", what="silent")
         if told != self._generation:
             raise NotInPlace("HAProxy was reloaded by somebody else", what="drift")
@@ -268,15 +269,17 @@ class HaproxyControl:
             commands += found.commands
             running = found.running
         if len(commands) > (most := delta.most(running)):
-            raise NotInPlace(f"{len(commands)} commands, and from {most} on a reload is quicker", what="commands")
+            raise NotInPlace(
+                f"{len(commands)} commands, and with more than {most} a reload is quicker", what="commands"
+            )
         return commands, running
 
     def _served(self, view: HostView | None) -> Served:
         return self._renderer.served(view) if view else NOTHING
 
-    def _must_be_reached(self) -> None:
+    def _must_be_reached(self, *, by_name: bool = False) -> None:
         """Raises `NotInPlace` where a private socket is gone."""
-        if gone := self._gone():
+        if gone := self._gone(by_name=by_name):
             raise NotInPlace(f"HAProxy's private socket {' and '.join(gone)} is gone and is made anew", what="sockets")
 
     def apply_snapshot(self, files: Mapping[str, bytes | None], note: str) -> Proof:

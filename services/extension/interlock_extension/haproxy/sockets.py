@@ -41,11 +41,14 @@ class Sockets:
         """A main file as rendered, with the names that hold now."""
         return numbered(main, self._numbers)
 
-    def gone(self) -> tuple[str, ...]:
-        """The usual names of those that nobody listens at. One whose link alone is gone gets it back."""
+    def gone(self, *, by_name: bool = False) -> tuple[str, ...]:
+        """The usual names of those that nobody listens at. One whose link alone is gone gets it back.
+
+        `by_name`: only those of which there is no file, which is quicker found out.
+        """
         with contextlib.suppress(OSError):
             self._link()
-        return tuple(filter(self._is_dead, NAMES))
+        return tuple(name for name in NAMES if self._is_dead(name, by_name=by_name))
 
     def rename(self, names: Iterable[str]) -> None:
         """Give these other names, which hold from the next start or reload on. Raises `ProxyUnavailable`."""
@@ -67,12 +70,12 @@ class Sockets:
             fresh.symlink_to(target)
             fresh.replace(path)
 
-    def _is_dead(self, name: str) -> bool:
+    def _is_dead(self, name: str, *, by_name: bool) -> bool:
         try:
             if not stat.S_ISSOCK((self._folder / name).stat().st_mode):
                 return True
             # Of one that connects there, HAProxy expects who the client is, and logs where that does not come.
-            if name != HANDOVER_SOCKET:
+            if name != HANDOVER_SOCKET and not by_name:
                 self._connect(name)
         except (FileNotFoundError, ConnectionRefusedError):
             return True

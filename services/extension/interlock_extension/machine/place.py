@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from interlock.errors import ProxyUnavailable
+from interlock.runtime.logging import get_logger
 
 _MODE = 0o711
 
@@ -24,6 +25,7 @@ class Place:
         self._folders, self._kept = folders, kept
         self.content: dict[str, bytes] = {}
         self._undo: dict[str, bytes | None] = {}
+        self._log = get_logger(service="extension")
 
     def open(self) -> None:
         """Make the folders and read what is installed. Raises `ProxyUnavailable`."""
@@ -81,6 +83,7 @@ class Place:
             for folder in self._folders:
                 if not self._make(folder):
                     continue
+                self._log.error("a folder of the proxy was gone and is made again", folder=str(self.folder / folder))
                 for name, data in self.content.items():
                     if data and name.startswith(f"{folder}/"):
                         self._replace(name, data)
