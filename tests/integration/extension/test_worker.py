@@ -192,6 +192,8 @@ def test_what_cannot_be_brought_into_effect_is_told_and_tried_again(lab: WorkerL
     before = lab.until_runs(lab.serve({A: (endpoint(one.port, "t1"),)}))
     folder, aside = lab.state / "nginx" / "hosts", lab.state / "nginx" / "aside"
     folder.rename(aside)
+    # A folder that is only gone is made again.
+    folder.touch()
     version = lab.serve({A: (endpoint(one.port, "t1"),), B: (endpoint(one.port, "t1"),)})
     until(lambda: (o := lab.outcome()) is not None and o.result == "rejected", "it is told")
     told = lab.outcome()
@@ -199,6 +201,7 @@ def test_what_cannot_be_brought_into_effect_is_told_and_tried_again(lab: WorkerL
     assert str(folder.name) in told.reason
     assert before.version.same(told.version)
     assert status_of(lab.port, A) == 200
+    folder.unlink()
     aside.rename(folder)
     assert lab.until_runs(version).result == "reloaded"
     assert status_of(lab.port, B) == 200
