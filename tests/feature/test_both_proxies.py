@@ -18,6 +18,8 @@ from support.steps import settled
 NGINX, HAPROXY = (KINDS.index(kind) for kind in ("nginx", "haproxy"))
 SHOP, PATHS, CHAT, OLD = "shop.example.org", "paths.example.org", "chat.example.org", "old.example.org"
 SOCKET = ("Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13")
+MOST_SEGMENTS = "/a" * 256
+"""As many segments as a label's path can have."""
 LATER = ("ssl_cert", "ssl_key", "ssl_only", "ssl_passthrough", "ssl_backend", "ssl_backend_tls_verify")
 
 STACK: dict[str, dict[str, str]] = {
@@ -31,6 +33,7 @@ STACK: dict[str, dict[str, str]] = {
     "site": {"hosts": PATHS, "ip_hash": "true"},
     "api": {"hosts": PATHS, "context_root": "/api"},
     "cut": {"hosts": PATHS, "context_root": "/api/v2", "context_root_rewrite": "true"},
+    "longest": {"hosts": PATHS, "context_root": MOST_SEGMENTS, "context_root_rewrite": "true"},
     "rooted": {"hosts": "rooted.example.org", "context_root": "/app"},
     "vip": {"hosts": "vip.example.org", "backend_mode": "vip"},
     "chat": {"hosts": CHAT, "websocket_endpoints": "/ws,/live"},
@@ -139,6 +142,9 @@ TARGETS: list[Case] = [
     *((q(OLD, target), moved(302, f"http://new.example.org{target}")) for target in (
         "/", "/a/../b%2F//c?x=1", "//other.test/x",
     )),
+    (q(PATHS, f"{MOST_SEGMENTS}/a/x?y"), served("longest", "/a/x?y")),
+    (q(PATHS, f"{MOST_SEGMENTS}?x=1"), moved(301, f"{MOST_SEGMENTS}/?x=1")),
+    *same(PATHS, "site", MOST_SEGMENTS.removesuffix("/a")),
     (q(OLD, f"http://{OLD}/abs?x"), moved(302, "http://new.example.org/abs?x")),
     (q(OLD, method="POST", body=b"x"), moved(302, "http://new.example.org/")),
     (q(OLD, method="HEAD"), moved(302, "http://new.example.org/")),

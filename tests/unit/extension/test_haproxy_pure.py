@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from interlock.config.haproxy import HAPROXY
@@ -10,6 +12,7 @@ from interlock.model.routing import Route, Upstream, VirtualHost
 from interlock_extension.haproxy import reply, routes
 from interlock_extension.haproxy.config import HaproxyConfig, read_config
 from interlock_extension.haproxy.delta import AddMap, AddServer, Command, DelServer, SetMap, SetState
+from interlock_extension.haproxy.escape import LONGEST
 from interlock_extension.haproxy.render import MAIN, spares
 from interlock_extension.haproxy.routes import Server
 from interlock_extension.port import HostView
@@ -134,17 +137,17 @@ def test_batches_fit_into_haproxys_buffer() -> None:
     assert list(reply.batches([])) == []
 
 
-def test_a_rewrite_of_too_many_segments_is_refused_with_its_host() -> None:
-    for count in (31, 32):
-        path = "/a" * count
-        host = VirtualHost(host="a.example", routes=(Route(path=path, rewrite=True, upstream="u"),))
+def test_all_segments_of_a_path_that_can_be_written_are_taken_off() -> None:
+    longest = LONGEST - len("a/")
+    for count in (1, 31, 32, 256, longest // 2):
+        host = VirtualHost(host="a", routes=(Route(path="/a" * count, rewrite=True, upstream="u"),))
         made = HostView(host=host, upstreams=(Upstream(name="u", endpoints=(endpoint(1, "t"),)),))
-        if count == 31:
-            assert b"|s1.s2.s4.s8.s16.|" in renderer().host(made)
-            continue
-        with pytest.raises(ConfigRejected, match=r"host a\.example: .*32 segments") as refused:
-            renderer().host(made)
-        assert refused.value.culprit == "a.example"
+        flags = re.search(rb"\|([s0-9.]+)\|", renderer().host(made))
+        assert flags is not None
+        assert sum(int(said) for said in re.findall(rb"s(\d+)\.", flags[1])) == count
+    host = VirtualHost(host="a", routes=(Route(path="/a" * (longest // 2 + 1), rewrite=True, upstream="u"),))
+    with pytest.raises(ConfigRejected, match="at most 1024"):
+        renderer().host(HostView(host=host, upstreams=made.upstreams))
 
 
 def test_servers_that_share_an_address_are_one() -> None:

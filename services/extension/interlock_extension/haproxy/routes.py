@@ -20,7 +20,6 @@ from typing import Literal
 
 import msgspec
 
-from interlock.errors import ConfigRejected
 from interlock.model.routing import DEFAULT_HOST, VIP, Endpoint, PassiveChecks, Route, Upstream
 from interlock_extension.haproxy import escape
 from interlock_extension.port import HostView
@@ -39,13 +38,12 @@ FOLDER = "maps"
 NOBODY = "503"
 """In place of a backend: the path is claimed, and answers 503."""
 
-STRIPS = (1, 2, 4, 8, 16)
-"""Segments that one rule of the frontend takes off."""
+STRIPS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+"""Segments that one rule of the frontend takes off. Together 511: no path has more that fits into a key (`escape`)."""
 
 SAID = r"\2"
 """The value of a cookie's entry: the group of its expression that holds what the client said."""
 
-_MOST_SEGMENTS = sum(STRIPS)
 _NUMBERS = 2**31 - 1
 _MAX_FAILS, _FAIL_TIMEOUT = 1, 10
 
@@ -153,11 +151,6 @@ def _value(route: Route, path: str, symbols: Mapping[str, str], key: str, *, upg
 
 def _strips(path: str) -> list[str]:
     count = len([segment for segment in path.split("/") if segment])
-    if count > _MOST_SEGMENTS:
-        raise ConfigRejected(
-            f"path {path[:60]}… has {count} segments, of which HAProxy can take off {_MOST_SEGMENTS}; "
-            "write a shorter context root, or leave out its rewrite"
-        )
     return [f"s{bit}" for bit in STRIPS if count & bit]
 
 
