@@ -70,7 +70,7 @@ def stack(installation: Pipeline) -> Iterator[Pipeline]:
 Case = tuple[Question, dict[str, object]]
 
 
-def q(host: str | None, target: str = "/", **more: object) -> Question:
+def q(host: str | bytes | None, target: str = "/", **more: object) -> Question:
     return Question(host=host, target=target, **more)  # type: ignore[arg-type]  # by name
 
 
@@ -113,6 +113,45 @@ NAMES: list[Case] = [
     *((q(host), refused(400)) for host in (None, "", "a b", "a@b", "a/b", "a..b", "x/y.apps.example.org")),
     (q(SHOP, headers=("Host: other.test",)), refused(400)),
 ]  # fmt: skip
+
+GOOD_HOSTS = (
+    "a",
+    "a.",
+    "A.B.:8080",
+    ".a",
+    "a:",
+    "a:0",
+    "a:65535",
+    "a:0000000065535",
+    "a.:80",
+    "_",
+    "-",
+    "*",
+    "*.a",
+    "a_b",
+    "a,b",
+    "a%zz",
+    "!$%&'()*+,-.09;=AZ_az~",
+    "127.0.0.1:80",
+    "1.2.3.4.",
+    "[::1]",
+    "[::1]:80",
+    "[::1]:",
+    "[v1.a:b]",
+    "[]",
+    "[.]",
+    "[::ffff:1.2.3.4]",
+    "[!$&'()*+,-.09:;=AZ_az~]",
+    "a" * 300,
+    "a." * 200,
+)
+BAD_HOSTS: tuple[str | bytes, ...] = (
+    "", " ", ".", "..", ".:80", ":", ":80", "a..", "a..b", "..a", "a..:80", f"{SHOP}..", f"{SHOP}.:80.", f"{SHOP}:abc",
+    "a:abc", f"{SHOP}:99999", f"{SHOP}:65536", "a:65536", "a:070000", "a:655350", "a:100000", "a:-1", "a:+1", "a:8 0",
+    "a:80:80", "a::80", "a:.80", "::1", "[::1", "[::1]]", "[::1]x", "[::1].", "[::1]:x", "x[::1]", "[a..b]",
+    "[fe80::1%1]", "a b", b"a\0", f"{SHOP}\0".encode(), "bücher.example", "[ü]", b"a\xff", b"\x80",
+    *(f"a{character}b" for character in '"#/<>?@[\\]^`{|}\x01\x1f\x7f\t'),
+)  # fmt: skip
 
 TARGETS: list[Case] = [
     *same(
@@ -197,7 +236,7 @@ def both(pipeline: Pipeline, question: Question) -> tuple[Heard, Heard]:
 
 
 def named(question: Question) -> str:
-    return f"{question.method} {question.host} {question.target} {'; '.join(question.headers)}"
+    return f"{question.method} {question.host!r} {question.target} {'; '.join(question.headers)}"
 
 
 def different(answers: tuple[Heard, Heard], expected: dict[str, object]) -> dict[str, object]:
@@ -218,6 +257,33 @@ def test_both_answer_alike_and_as_they_should(stack: Pipeline, table: list[Case]
         if wrong := different(both(stack, question), expected):
             found[named(question)] = wrong
     assert found == {}
+
+
+def test_both_take_the_same_for_a_host(stack: Pipeline) -> None:
+    """Good ones that nobody claims are for the default host, which answers 503 here."""
+    ports = (stack.ports[NGINX], stack.ports[HAPROXY])
+    found: dict[str | bytes, object] = {}
+    for hosts, status in ((GOOD_HOSTS, 503), (BAD_HOSTS, 400)):
+        for host in hosts:
+            answers = [ask(port, q(host)).status for port in ports]
+            if answers != [status, status]:
+                found[host] = answers
+    assert found == {}
+    assert [ask(port, q("", protocol="HTTP/1.0")).status for port in ports] == [400, 400]
+
+
+def test_both_take_as_many_headers(stack: Pipeline) -> None:
+    """As many and as large ones as nginx' own defaults allow."""
+    ports = (stack.ports[NGINX], stack.ports[HAPROXY])
+    many = tuple(f"X-{n}: a" for n in range(1_000 - len(("Host", "Connection"))))
+    large = tuple(f"X-{n}: {'a' * 7_800}" for n in range(4))
+    for headers in (many, large, (f"Cookie: {'a' * 8_000}", *many[:-1])):
+        heard = [ask(port, q(SHOP, headers=headers)) for port in ports]
+        assert [each.status for each in heard] == [200, 200]
+        assert heard[0].seen == heard[1].seen
+        assert len(heard[0].seen) > len(headers)
+    for headers in ((*many, "X-More: a"), (*large, large[0], large[1])):
+        assert [ask(port, q(SHOP, headers=headers)).status for port in ports] == [400, 400]
 
 
 def test_services_see_the_same_headers_behind_both(stack: Pipeline) -> None:

@@ -15,7 +15,7 @@ _GENERATED = re.compile(r"[0-9a-f]{32}")
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """A request line's parts, header lines besides Host and Connection, and a body. `host` None: no such line."""
 
-    host: str | None
+    host: str | bytes | None
     target: str = "/"
     method: str = "GET"
     headers: tuple[str, ...] = ()
@@ -26,12 +26,13 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     def written(self) -> bytes:
         lines = [f"{self.method} {self.target} {self.protocol}"]
-        lines += [] if self.host is None else [f"Host: {self.host}"]
+        host = self.host.decode(errors="surrogateescape") if isinstance(self.host, bytes) else self.host
+        lines += [] if host is None else [f"Host: {host}"]
         lines += [*self.headers]
         lines += [] if any(h.lower().startswith("connection:") for h in self.headers) else ["Connection: close"]
         length = len(self.body) if self.length is None else self.length
         lines += [f"Content-Length: {length}"] if length or self.method == "POST" else []
-        return "\r\n".join(lines).encode() + b"\r\n\r\n" + self.body
+        return "\r\n".join(lines).encode(errors="surrogateescape") + b"\r\n\r\n" + self.body
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):

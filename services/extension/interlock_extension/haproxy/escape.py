@@ -16,7 +16,7 @@ from interlock_extension.rendering import values
 from interlock_extension.rendering.tokens import Token
 
 LONGEST = 1024
-"""Bytes. HAProxy takes 2,048 for a line of its configuration, and 16,384 for a runtime command."""
+"""Bytes. HAProxy takes 2,048 for a line of its configuration, and at least 16,384 for a runtime command."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SERVER = re.compile(r"[A-Za-z0-9_.-]{1,64}")

@@ -41,6 +41,11 @@ LOGS = {"/dev/stdout": 3, "/dev/stderr": 4}
 _LABELS = range(2, 34)
 """A wildcard is found below as many labels as these rules take off, and no deeper."""
 
+_LABEL, _BRACKETED = "[!$--0-9;=A-Z_a-z~]", "[!$&--0-;=A-Z_a-z~]"
+_PORT = "[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+_HOST = f"^([.]?({_LABEL}+[.])*{_LABEL}+[.]?|[[][.]?({_BRACKETED}+[.])*{_BRACKETED}*[]])(:(0*({_PORT}))?)?$"
+"""A regular expression of POSIX, since not every HAProxy is built with PCRE. No text makes it try long."""
+
 _LEAST_SPARES, _MOST_SPARES = 64, 1024
 _BACKEND = re.compile(r"^backend (\S+)$", re.MULTILINE)
 _ENTRY = re.compile(r"^#map (\S+) (\S+) (.*)$", re.MULTILINE)
@@ -154,6 +159,7 @@ class HaproxyRenderer:
             keepalive_timeout=escape.duration(config.keepalive_timeout),
             body_size=size(config.client_max_body_size),
             listen=[escape.listen(port) for port in self._facts.listen],
+            host_pattern=escape.quoted(_HOST),
             labels=list(_LABELS),
             strips=list(routes.STRIPS),
             proxy_id=_formatted(self._facts.proxy_id),
