@@ -195,7 +195,7 @@ class _Examiner:
     def _extension(self, name: str, pieces: _Pieces) -> Extension:
         entries = self._entries(_TABLE, pieces, self._unknown)
         config = _within(pieces, "config") if entries.pop("config", None) else []
-        table = Extension(name=name, line=self._lines.get(pieces[0][0]), entries=entries)
+        table = self._without_template(Extension(name=name, line=self._lines.get(pieces[0][0]), entries=entries))
         if table.kind in OPTIONS:
             options = self._entries(OPTIONS[table.kind], config, self._unknown_option)
         else:
@@ -203,6 +203,19 @@ class _Examiner:
             options = self._entries(_FOREIGN, config, lambda _section, _path: None)
             self._misspelt(table)
         return msgspec.structs.replace(table, config=options)
+
+    def _without_template(self, table: Extension) -> Extension:
+        """A template is nginx's; another extension's is its own business."""
+        entry = table.get("Template")
+        if entry is None or not str(entry.value).strip() or table.kind == USUAL or table.kind not in OPTIONS:
+            return table
+        said = (
+            f"{entry.path} = {entry.value!r}: templates are for nginx, and this table is for {_CALLED[table.kind]}; "
+            f"write GlobalOptions and DefaultOptions in [Extensions.{table.name}.Config], or leave it out"
+        )
+        self._findings.append(Finding(severity="error", line=entry.line, path=entry.path, message=said))
+        rest = {key: found for key, found in table.entries.items() if found is not entry}
+        return msgspec.structs.replace(table, entries=rest)
 
     def _misspelt(self, table: Extension) -> None:
         """Nobody would look at the options of what is almost a kind that is known."""

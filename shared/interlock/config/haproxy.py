@@ -6,10 +6,12 @@ Names are those of Interlock's documents (2019), and those of nginx's table wher
 from __future__ import annotations
 
 from interlock.config.key import Key, Section
-from interlock.config.kinds import flag, nginx_size, nginx_time, number, number_or, raw_lines, text
+from interlock.config.kinds import choice, flag, nginx_size, nginx_time, number, number_or, raw_lines, text
 
 MOST_THREADS = 64
 """HAProxy's own limit."""
+
+LOGS = ("/dev/stdout", "/dev/stderr", "off")
 
 HAPROXY = Section(
     title="[Extensions.<name>.Config] of HAProxy",
@@ -36,8 +38,8 @@ HAPROXY = Section(
             doc="Take headers whose name has an underscore."),
         Key(name="WorkerProcesses", kind=number_or("auto", MOST_THREADS), default='"auto"', ours=True,
             doc="HAProxy's threads; `auto`: one for each processor that we may use."),
-        Key(name="AccessLogPath", kind=text('"/dev/stdout"'), default='"/dev/stdout"', ours=True,
-            doc="`/dev/stdout` or `/dev/stderr`, where requests are logged; `off` for nowhere."),
+        Key(name="AccessLogPath", kind=choice(*LOGS, why="HAProxy writes no files"), default='"/dev/stdout"', ours=True,
+            doc="Where requests are logged; `off` for nowhere. HAProxy writes no files."),
         Key(name="GlobalOptions", kind=raw_lines('["tune.maxrewrite 2048"]'), default="[]",
             doc="Raw lines of HAProxy's section global."),
         Key(name="DefaultOptions", kind=raw_lines('["option tcp-smart-connect"]'), default="[]",

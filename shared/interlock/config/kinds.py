@@ -177,13 +177,13 @@ def number(least: int, most: int) -> Kind:
     return Kind(name="number", read=read, example=str(least))
 
 
-def choice(*values: str) -> Kind:
-    """One of these strings."""
+def choice(*values: str, why: str = "it is none of those that are known") -> Kind:
+    """One of these strings; `why` another one is refused."""
     named = " or ".join(f'"{value}"' for value in values)
 
     def read(value: object) -> str:
         if not isinstance(value, str) or value not in values:
-            raise Unfit("it is none of those that are known", named)
+            raise Unfit(why, named)
         return value
 
     return Kind(

@@ -88,7 +88,7 @@ EXTENSION = Section(
             doc="The kind of proxy: `nginx`, `haproxy`, or another extension's name. `Config` is read for it, and a "
             "worker or pool of this service cluster runs it where its `--extension` is left out."),
         Key(name="Template", kind=text(), default="(built in)",
-            doc="A Jinja template (docs/templates.md): a path, or the name of a Docker config that is mounted."),
+            doc="A Jinja template for nginx (docs/templates.md): a path, or the name of a mounted Docker config."),
         Key(name="Config", kind=table(), default="{}", doc="Options of the proxy, see below."),
     ),
 )  # fmt: skip

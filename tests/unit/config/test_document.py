@@ -203,6 +203,14 @@ def test_an_unknown_key_is_reported_with_what_was_meant(text: str, said: str) ->
             "c.toml:4: Extensions.x.Config.ServerTimeout = '60s': a number belongs here",
         ),
         (f"{HAPROXY}MaxConnections = 1", "the number is out of bounds; write MaxConnections = a number of 16 to"),
+        (
+            f"{HAPROXY}AccessLogPath = '/var/log/x'",
+            '= \'/var/log/x\': HAProxy writes no files; write AccessLogPath = "/dev/stdout" or "/dev/stderr" or "off"',
+        ),
+        (
+            "[Extensions.x]\nTemplate = 'x.j2'\nExtension = 'haproxy'",
+            "c.toml:2: Extensions.x.Template = 'x.j2': templates are for nginx, and this table is for HAProxy; write",
+        ),
         (f"{CONFIG}SSLDefaultDHParam = '1024'", "write SSLDefaultDHParam = 1024, without quotes"),
     ],
 )
@@ -221,6 +229,19 @@ def test_the_options_are_those_of_the_kind_of_proxy() -> None:
         assert table.kind == (kind or "nginx")
         assert table.config["servertimeout"].effect == effect
     assert examine(f"{TABLE}Extension = 'f5'\n{CONFIG}ServerTimeout = 'x'", where="c.toml").findings == ()
+
+
+def test_a_template_is_for_nginx_or_for_another_extension() -> None:
+    for kind in ("nginx", "f5"):
+        assert (
+            read_document(f"{TABLE}Extension = '{kind}'\nTemplate = 'x.j2'", where="c.toml")
+            .extensions[0]
+            .get("Template")
+        )
+    assert read_document(f"{TABLE}Extension = 'haproxy'\nTemplate = ' '", where="c.toml").warnings == ()
+    refused = examine(f"{TABLE}Extension = 'haproxy'\nTemplate = 'x.j2'", where="c.toml")
+    assert refused.extensions[0].get("Template") is None
+    assert len(refused.said("error")) == 1
 
 
 def test_every_fault_is_told_at_once() -> None:

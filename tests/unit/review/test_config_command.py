@@ -30,6 +30,10 @@ def run(*arguments: str) -> Result:
          ["1  error    PollInterval = 'x': 'x' is not a duration; write PollInterval = ",
           "2  warning  zzz: unknown key, ignored", "no service starts with it. 1 error;"]),
         ("a = ", 2, ["1  error  not TOML: "]),
+        ('[Extensions.x]\nExtension = "haproxy"\nTemplate = "x.j2"', 2,
+         ["3  error  Extensions.x.Template = 'x.j2': templates are for nginx", "no service starts with it. 1 error;"]),
+        ('[Extensions.x]\nExtension = "haproxy"\n[Extensions.x.Config]\nAccessLogPath = "/var/log/x"', 2,
+         ["4  error  Extensions.x.Config.AccessLogPath = '/var/log/x': HAProxy writes no files; write "]),
     ],
 )  # fmt: skip
 def test_what_check_says(tmp_path: Path, text: str, status: int, said: list[str]) -> None:

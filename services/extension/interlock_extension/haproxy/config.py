@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import msgspec
 
 from interlock.config.haproxy import HAPROXY
-from interlock.errors import ConfigError
 from interlock_extension.options import read_option
 
 
@@ -32,7 +31,6 @@ class HaproxyConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 _FIELDS = {name.replace("_", ""): name for name in HaproxyConfig.__struct_fields__}
 _KNOWN = f"HAProxy has {', '.join(key.name for key in HAPROXY.keys)}"
-_LOGS = ("/dev/stdout", "/dev/stderr", "off")
 
 
 def read_config(options: Mapping[str, object], places: Mapping[str, str] | None = None) -> HaproxyConfig:
@@ -44,8 +42,6 @@ def read_config(options: Mapping[str, object], places: Mapping[str, str] | None 
     for name, value in options.items():
         place = (places or {}).get(name) or f"HAProxy option {name}"
         read = read_option(name, value, place, section=HAPROXY, known=_KNOWN)
-        if name.lower() == "accesslogpath" and read not in _LOGS:
-            raise ConfigError(f"{place} = {value!r}: HAProxy writes no files; write one of {', '.join(_LOGS)}")
         if name.lower() in _FIELDS:
             found[_FIELDS[name.lower()]] = read
     return msgspec.convert(found, HaproxyConfig)
