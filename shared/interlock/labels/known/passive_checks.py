@@ -48,8 +48,9 @@ MAX_FAILS: Label[int | None] = Label(
     parse=parse_count,
     field="max_fails",
     differs={
-        "haproxy": "counts, in a row, only connections that are not accepted; what fails otherwise it asks of another "
-        "task each time, and goes on asking"
+        "haproxy": "counts, in a row, only connections that are not accepted; an idempotent request that fails "
+        "otherwise it asks up to three times more, of another task where there is one, and the task that failed gets "
+        "requests as before"
     },
     alike=(0,),
 )
