@@ -100,6 +100,8 @@ def test_what_is_answered_by_one_of_them_only(both: Pipeline) -> None:
     assert answers(both, Question(host=LONE, method="get")) == [400, 200]
     deep = "x." * 32 + "wild.example.org"
     assert [answers(both, Question(host=host)) for host in (deep, f"x.{deep}")] == [[200, 200], [200, 503]]
+    large = tuple(f"X-{n}: {'a' * 7_800}" for n in range(3))
+    assert answers(both, Question(host=LONE, headers=large)) == [200, 400]
     assert answers(both, Question(host=LONE, headers=(f"X-Large: {'a' * 9_000}",))) == [400, 200]
 
 
