@@ -13,7 +13,7 @@ import pytest
 
 from support.house import ROOT
 from support.swarm.commands import ENVIRONMENT
-from support.swarm.images import Images
+from support.swarm.images import PRODUCT, Images
 from support.swarm.lab import Swarm
 
 pytestmark = [pytest.mark.swarm, pytest.mark.timeout(900)]
@@ -29,8 +29,13 @@ def blocks() -> list[tuple[str, str]]:
 
 @pytest.fixture
 def swarm(store: Images) -> Iterator[Swarm]:
-    # The base image is there, which a machine with a registry would fetch.
-    with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), images=store.basic(), nodes=3) as lab:
+    # The base image is there, which a machine with a registry would fetch; and, under no name that the walk knows, what
+    # was built of the same files before, so that its own builds find their layers.
+    with Swarm(Path(tempfile.mkdtemp(prefix="il-sw-")), images=store.product(), nodes=3) as lab:
+        for node in lab.nodes.values():
+            for number, tag in enumerate(PRODUCT):
+                node.docker("tag", tag, f"layers/{number}")
+                node.docker("rmi", tag)
         yield lab
 
 

@@ -14,6 +14,7 @@ import pytest
 from support.nginx_lab import Backend
 from support.ports import free_port
 
+pytestmark = pytest.mark.chaos
 _TESTS = Path(__file__).parents[2]
 _ALONE = ("unshare", "--mount", "--propagation", "private")
 

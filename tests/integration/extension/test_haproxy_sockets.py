@@ -22,6 +22,7 @@ from support.haproxy_lab import each_haproxy
 from support.nginx_lab import Backend, Idle, ask, endpoint, status_of, until, view
 from support.ports import free_port
 
+pytestmark = pytest.mark.chaos
 Make = Callable[..., Backend]
 SETS = [(STATUS_SOCKET,), (RUNTIME_SOCKET,), (HANDOVER_SOCKET,), (STATUS_SOCKET, RUNTIME_SOCKET), NAMES]
 each_set = pytest.mark.parametrize("names", SETS, ids="+".join)

@@ -15,7 +15,7 @@ from support.swarm.cables import Cables, within
 from support.swarm.cgroups import Group
 from support.swarm.commands import run, until
 from support.swarm.node import Node
-from support.swarm.quiet import one_of_few
+from support.swarm.quiet import alone
 
 
 class Swarm:
@@ -53,7 +53,7 @@ class Swarm:
             for number in (0, *self.nodes):
                 self._cables.lay(number)
             # Who asks for a single engine has the machine to itself.
-            with one_of_few() if self._formed else nullcontext():
+            with alone() if self._formed else nullcontext():
                 together(Node.start, self.nodes.values())
                 if self._formed:
                     self._form()

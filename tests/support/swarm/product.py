@@ -29,7 +29,7 @@ from support.swarm.commands import run, until
 from support.swarm.lab import Swarm
 from support.swarm.node import Node
 from support.swarm.operator import NETWORK, Operator
-from support.swarm.quiet import one_of_few
+from support.swarm.quiet import alone
 
 PORT = 8000
 _PROGRAMS = Path(sys.executable).parent
@@ -113,7 +113,7 @@ class Product(Operator):
     def load(self, hosts: list[str], rate: float = 200) -> Iterator[Load]:
         """A load from within the proxy's network, which a new thread has from the one that starts it."""
         load = Load(hosts, port=PORT, rate=rate)
-        with one_of_few():
+        with alone():
             with within(Path(self._gate[1].removeprefix("--net="))):
                 load.start()
             try:

@@ -32,7 +32,7 @@ from support.swarm.lab import Swarm
 from support.swarm.node import Node
 from support.swarm.operator import NETWORK, Operator
 from support.swarm.proxy import NGINX, Answer, Place, Proxy
-from support.swarm.quiet import one_of_few
+from support.swarm.quiet import alone
 
 NAME = "interlock"
 
@@ -135,7 +135,7 @@ class Stack(Operator):
             proxy.kind: Load(hosts, port=proxy.port, address=proxy.address(node), rate=rate / len(self.proxies))
             for proxy in self.proxies
         }
-        with one_of_few(), ExitStack() as running:
+        with alone(), ExitStack() as running:
             with self.swarm.among_clients():
                 for load in loads.values():
                     load.start()
