@@ -281,7 +281,7 @@ def test_nothing_is_written_without_the_fence_of_the_term(sim: SimulatorClient, 
     sim.create_service("shop", labels=SHOP, replicas=1, networks=["web"])
     with running_watcher(sim.docker_url, server.url) as watcher:
         until("a task serves", lambda: view.serving("shop") == 1)
-        assert watcher.publisher.acting
+        until("it acts", lambda: watcher.publisher.acting)
     late = StateWriter(view.bus, keys.services(Cluster("default", "")))
     late.read()
     with pytest.raises(Fenced):
