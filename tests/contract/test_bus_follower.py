@@ -53,7 +53,7 @@ class Copy:
                     self.fields[change.field] = change.after
             self.told.append(dict(self.fields))
 
-    def until(self, fields: dict[str, bytes] | None, within: float = 15.0) -> None:
+    def until(self, fields: dict[str, bytes] | None, within: float = 5.0) -> None:
         deadline = time.monotonic() + within
         while self.fields != fields:
             if time.monotonic() > deadline:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from interlock_extension.haproxy import extension, family
@@ -69,6 +71,15 @@ class Lab:
     @property
     def pids(self) -> list[int]:
         return [identity.pid for identity in family.everyone_of(self.folder.resolve())]
+
+
+@contextmanager
+def haproxy_control(folder: Path, binary: str) -> Iterator[Lab]:
+    """One that leaves no process behind."""
+    made = Lab(folder, binary)
+    yield made
+    made.control.stop(1.0)
+    assert not made.pids
 
 
 def texts(lab: Lab, host: str = HOST, times: int = 6) -> set[str]:

@@ -239,7 +239,7 @@ class _Seats:
         try:
             renderer, control = self._extension.open(_settings(options, folder, fence))
         except Exception as error:
-            herald.mourn(words(error))
+            herald.fail(words(error))
             raise
         prober = Prober()
         worker = Worker(
@@ -272,7 +272,7 @@ class _Seats:
             worker.run,
             loops,
             failures=self._failures,
-            mourn=herald.mourn,
+            on_failure=herald.fail,
             closers=(last_good.close,),
         )
 

@@ -213,14 +213,14 @@ class Desired:
 
     def serve(self, host: str, view: HostView | None) -> None:
         """The proxy serves this of the host; None for nothing."""
-        if view is None:
-            self.served.pop(host, None)
-        else:
+        if view is not None:
             self.served[host] = view
             # Not what stands in for it where it was refused.
             if view.whole and view.host == self.hosts.get(host):
                 self.tried[host] = view.host
-        if view is None and host not in self.hosts:
+            return
+        self.served.pop(host, None)
+        if host not in self.hosts:
             self.tried.pop(host, None)
 
     def _chosen(self, policy: VirtualHost, upstreams: Mapping[str, Upstream]) -> HostView | None:

@@ -18,7 +18,7 @@ from interlock.model.outcome import Outcome
 HEARTBEAT = 1.0
 _AGAIN = 0.2
 _MOST_PENDING = 64
-_MOURNED = 15.0
+_FAILED_TTL = 15.0
 
 
 class Herald:
@@ -34,7 +34,7 @@ class Herald:
         self._may = may
         self._news: list[Outcome] = []
         self._changed = threading.Condition()
-        self._mourned = False
+        self._failed = False
         self.reached_at = 0.0
         """When the bus last took what was said, in seconds of the monotonic clock; 0 before."""
 
@@ -47,7 +47,7 @@ class Herald:
     def say(self, outcome: Outcome, *, news: bool) -> None:
         """Replace the present outcome; `news` is published at once and logged on the bus."""
         with self._changed:
-            if self._mourned:
+            if self._failed:
                 return
             self._present = outcome
             if news:
@@ -63,7 +63,7 @@ class Herald:
                     self._changed.wait(HEARTBEAT)
                 batch, self._news = self._news, []
                 present = self._present
-                if self._mourned:
+                if self._failed:
                     return
             if not self._may():
                 continue
@@ -78,16 +78,16 @@ class Herald:
                     self._news = [*batch, *self._news][-_MOST_PENDING:]
                 stop.wait(_AGAIN)
 
-    def mourn(self, why: str) -> None:
+    def fail(self, why: str) -> None:
         """Say that nobody acts for the proxy any more until it is tried again; these are the last words."""
         with self._changed:
-            self._mourned = True
+            self._failed = True
         if not self._may():
             return
         reason = f"not acted for: {why}; it is tried again every few seconds"
         present = msgspec.structs.replace(self.present, result="rejected", reason=reason, at=time.time())
         with contextlib.suppress(BusError):
-            self._outcomes.publish(self._cluster, present, news=True, ttl=_MOURNED)
+            self._outcomes.publish(self._cluster, present, news=True, ttl=_FAILED_TTL)
 
     def farewell(self) -> None:
         """Say that the proxy ends, if the bus can be asked."""

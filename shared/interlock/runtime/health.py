@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
+
+from interlock.runtime.unix_socket import connect
 
 FILE = "INTERLOCK_HEALTH_FILE"
 LIFELESS = 15.0
@@ -90,22 +91,13 @@ def ask(path: str, what: str = "/interlock/version", timeout: float = _ANSWER_TI
     """The body of a proxy's answer to a GET on its private socket; None where it does not answer with 200."""
     folder, _, name = path.rpartition("/")
     try:
-        handle = os.open(folder or ("/" if path.startswith("/") else "."), os.O_PATH | os.O_DIRECTORY)
-    except OSError:
-        return None
-    try:
-        # Through the folder's descriptor, since the path of a unix socket may have 107 bytes only.
-        with socket.socket(socket.AF_UNIX) as link:
-            link.settimeout(timeout)
-            link.connect(f"/proc/self/fd/{handle}/{name}")
+        with connect(folder or ("/" if path.startswith("/") else "."), name, timeout) as link:
             link.sendall(f"GET {what} HTTP/1.0\r\n\r\n".encode())
             data = b""
             while len(data) < _MOST and (piece := link.recv(4096)):
                 data += piece
     except OSError:
         return None
-    finally:
-        os.close(handle)
     head, _, body = data.partition(b"\r\n\r\n")
     return body.decode(errors="replace") if b" 200 " in head.split(b"\r\n")[0] else None
 

@@ -21,7 +21,7 @@ from interlock_extension.haproxy.control import HaproxyControl
 from interlock_extension.haproxy.master import Reloads
 from interlock_extension.machine.generations import Bounds
 from interlock_extension.port import HostView
-from support.haproxy_control import HOST, Lab, texts
+from support.haproxy_control import HOST, Lab, haproxy_control, texts
 from support.haproxy_lab import each_haproxy
 from support.haproxy_state import state_of
 from support.nginx_lab import Backend, Idle, ask, until, view
@@ -34,10 +34,8 @@ pytestmark = each_haproxy
 
 @pytest.fixture
 def lab(tmp_path: Path, haproxy_binary: str) -> Iterator[Lab]:
-    made = Lab(tmp_path / "haproxy", haproxy_binary)
-    yield made
-    made.control.stop(1.0)
-    assert not made.pids
+    with haproxy_control(tmp_path / "haproxy", haproxy_binary) as made:
+        yield made
 
 
 def test_a_change_in_place_is_in_effect_when_it_is_proven(lab: Lab, backend: Make) -> None:

@@ -17,7 +17,7 @@ from interlock.errors import NotInPlace
 from interlock_extension.haproxy.render import HANDOVER_SOCKET, RUNTIME_SOCKET, STATUS_SOCKET
 from interlock_extension.haproxy.sockets import NAMES, numbered, numbers
 from support.extension_lab import WorkerLab
-from support.haproxy_control import HOST, Lab, texts
+from support.haproxy_control import HOST, Lab, haproxy_control, texts
 from support.haproxy_lab import each_haproxy
 from support.nginx_lab import Backend, Idle, ask, endpoint, status_of, until, view
 from support.ports import free_port
@@ -30,10 +30,8 @@ each_set = pytest.mark.parametrize("names", SETS, ids="+".join)
 
 @pytest.fixture
 def lab(tmp_path: Path, haproxy_binary: str) -> Iterator[Lab]:
-    made = Lab(tmp_path / "haproxy", haproxy_binary)
-    yield made
-    made.control.stop(1.0)
-    assert not made.pids
+    with haproxy_control(tmp_path / "haproxy", haproxy_binary) as made:
+        yield made
 
 
 def asked_meanwhile(port: int, done: threading.Event) -> list[str]:

@@ -58,14 +58,14 @@ def test_the_last_words_outlast_a_heartbeat_and_nothing_is_said_after_them(bus: 
     thread = threading.Thread(target=herald.run, args=(stop,))
     thread.start()
     eventually(lambda: [o.reason for o in Outcomes(bus).live(CLUSTER)] == ["first"], 3)
-    herald.mourn("TypeError: x")
+    herald.fail("TypeError: x")
     herald.say(Outcome(proxy="f5", extension="f5", result="updated"), news=True)
 
-    def mourned() -> bool:
+    def last_words() -> bool:
         [said] = Outcomes(bus).live(CLUSTER)
         return (said.result, said.hosts) == ("rejected", 3) and "not acted for: TypeError: x;" in said.reason
 
-    always(mourned, HEARTBEAT_TTL + 0.5)
+    always(last_words, HEARTBEAT_TTL + 0.5)
     stop.set()
     thread.join(3)
     assert not thread.is_alive()

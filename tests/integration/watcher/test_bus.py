@@ -126,7 +126,7 @@ def test_a_partition_alone_that_is_lost_is_found_at_the_next_poll(
     with running_watcher(sim.docker_url, server.url, poll_interval=0.3):
         until("two tasks serve", lambda: view.serving("shop") == 2)
         view.bus.command("DEL", keys.services(Cluster("default", "")).state)
-        until("it is back", lambda: view.serving("shop") == 2)
+        until("it is back", lambda: view.serving("shop") == 2, timeout=2)
         assert view.snapshot().complete
 
 

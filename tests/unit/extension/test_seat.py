@@ -12,7 +12,7 @@ from support.planner_lab import eventually
 
 class Recorder:
     def __init__(self) -> None:
-        self.mourned: list[str] = []
+        self.told: list[str] = []
         self.failures = Failures()
         self.closed = 0
         self.go = threading.Event()
@@ -21,7 +21,7 @@ class Recorder:
         self.closed += 1
 
     def seat(self, act, **loops) -> Seat:
-        return Seat("eu/a", act, loops, failures=self.failures, mourn=self.mourned.append, closers=(self.close,))
+        return Seat("eu/a", act, loops, failures=self.failures, on_failure=self.told.append, closers=(self.close,))
 
 
 def test_it_rests_when_its_worker_does_and_has_ended_when_all_have() -> None:
@@ -34,7 +34,7 @@ def test_it_rests_when_its_worker_does_and_has_ended_when_all_have() -> None:
     record.go.set()
     eventually(lambda: seat.ended)
     seat.close()
-    assert (record.closed, record.mourned, seat.failed) == (1, [], "")
+    assert (record.closed, record.told, seat.failed) == (1, [], "")
 
 
 def broken(_: threading.Event) -> None:
@@ -47,7 +47,7 @@ def test_a_loop_that_fails_ends_the_whole_seat_and_it_alone_and_is_told_once() -
     seat = record.seat(lambda stop: stop.wait(), intake=broken, prober=lambda stop: stop.wait())
     eventually(lambda: seat.ended)
     assert seat.failed == "ValueError: broken"
-    assert record.mourned == [seat.failed]
+    assert record.told == [seat.failed]
     assert not other.rests
     seat.close()
     other.close()

@@ -5,13 +5,13 @@ Both speak lines of text and close after the answer; what the answers mean is in
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from interlock.errors import ProxyUnavailable
 from interlock.runtime import health
+from interlock.runtime.unix_socket import connect
 from interlock_extension.haproxy import reply
 from interlock_extension.haproxy.delta import Command
 from interlock_extension.haproxy.refusal import complaint
@@ -101,14 +101,7 @@ class Runtime:
 
     def _say(self, name: str, line: str, timeout: float = _TIMEOUT) -> str:
         try:
-            # Through the folder's descriptor, since the path of a unix socket may have 107 bytes only.
-            handle = os.open(self._folder, os.O_PATH | os.O_DIRECTORY)
-        except OSError as error:
-            raise ProxyUnavailable(f"HAProxy's folder {self._folder} cannot be used: {error}") from error
-        try:
-            with socket.socket(socket.AF_UNIX) as link:
-                link.settimeout(timeout)
-                link.connect(f"/proc/self/fd/{handle}/{name}")
+            with connect(self._folder, name, timeout) as link:
                 link.sendall(line.encode())
                 # The master waits for more lines until it is told that there are none.
                 link.shutdown(socket.SHUT_WR)
@@ -117,6 +110,4 @@ class Runtime:
                     said += piece
         except OSError as error:
             raise ProxyUnavailable(f"HAProxy does not answer at {self._folder / name}: {error}") from error
-        finally:
-            os.close(handle)
         return said.decode(errors="replace")

@@ -8,14 +8,13 @@ which it is also reached by old workers and whoever else knows that name.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import socket
 import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from interlock.errors import ProxyUnavailable
+from interlock.runtime.unix_socket import connect
 from interlock_extension.haproxy.render import HANDOVER_SOCKET, MAIN, RUNTIME_SOCKET, STATUS_SOCKET
 
 NAMES = (RUNTIME_SOCKET, STATUS_SOCKET, HANDOVER_SOCKET)
@@ -76,23 +75,13 @@ class Sockets:
                 return True
             # Of one that connects there, HAProxy expects who the client is, and logs where that does not come.
             if name != HANDOVER_SOCKET and not by_name:
-                self._connect(name)
+                connect(self._folder, name, _TIMEOUT).close()
         except (FileNotFoundError, ConnectionRefusedError):
             return True
         except OSError:
             # Busy, or not to be found out: no reason to reload.
             return False
         return False
-
-    def _connect(self, name: str) -> None:
-        handle = os.open(self._folder, os.O_PATH | os.O_DIRECTORY)
-        try:
-            with socket.socket(socket.AF_UNIX) as link:
-                link.settimeout(_TIMEOUT)
-                # Through the folder's descriptor, since the path of a unix socket may have 107 bytes only.
-                link.connect(f"/proc/self/fd/{handle}/{name}")
-        finally:
-            os.close(handle)
 
 
 def numbers(main: bytes) -> dict[str, int]:

@@ -43,9 +43,8 @@ def orphans_of(folder: Path) -> list[Identity]:
                 orphan = True
             else:
                 # Each generation works in a folder of its own below it.
-                inside = processes.title(pid).startswith(WORKER) and Path(f"/proc/{pid}/cwd").readlink().is_relative_to(
-                    folder
-                )
+                worker = processes.title(pid).startswith(WORKER)
+                inside = worker and Path(f"/proc/{pid}/cwd").readlink().is_relative_to(folder)
                 orphan = inside and "nginx: master" not in processes.title(processes.parent(pid))
             identity = Identity.of(pid) if orphan else None
             if identity is not None:

@@ -56,7 +56,7 @@ class Seat:
     """`act`: the worker's loop, the only one that writes to the proxy; `loops`: what it lives on, by name.
 
     When one of them fails or ends by itself, all are stopped: others would act on what is no longer kept up. `failed`
-    then says why, and `mourn(why)` was called. `closers` are called when all have ended.
+    then says why, and `on_failure(why)` was called. `closers` are called when all have ended.
     """
 
     def __init__(
@@ -66,13 +66,13 @@ class Seat:
         loops: Mapping[str, Loop],
         *,
         failures: Failures,
-        mourn: Callable[[str], None] = lambda _: None,
+        on_failure: Callable[[str], None] = lambda _: None,
         closers: tuple[Callable[[], None], ...] = (),
     ) -> None:
         self.failed = ""
         self._name = name
         self._failures = failures
-        self._mourn = mourn
+        self._on_failure = on_failure
         self._closers = closers
         self._stop = threading.Event()
         self._failing = threading.Lock()
@@ -127,4 +127,4 @@ class Seat:
             first, self.failed = not self.failed, self.failed or why
         self._stop.set()
         if first:
-            self._mourn(why)
+            self._on_failure(why)
